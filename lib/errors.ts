@@ -1,0 +1,16 @@
+import createError from '@fastify/error'
+
+/** An option of `register` has a wrong value. The message starts with the option's name. */
+export const OptionError = createError<[string, string]>('MCP_STICKY_ERR_OPTION', 'option `%s` %s', 500, TypeError)
+/** A policy that needs a part which this version or configuration does not have. */
+export const PolicyUnavailableError = createError<[string, string]>('MCP_STICKY_ERR_POLICY_UNAVAILABLE', 'option `%s` %s', 500)
+/** Another live node has this node's id or url. */
+export const NodeDuplicateError = createError<[string]>('MCP_STICKY_ERR_NODE_DUPLICATE', '%s', 500)
+/** The plugin is registered a second time on the same application. */
+export const AlreadyRegisteredError = createError('MCP_STICKY_ERR_ALREADY_REGISTERED', 'fastify-mcp-sticky is registered already; one application serves one MCP endpoint', 500)
+/** The session directory cannot be reached, or what it says is not evidence yet. Try again after `retryAfter` seconds. */
+export const DirectoryUnavailableError = createError<[string]>('MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE', 'the session directory cannot be reached: %s', 503)
+/** A server-to-client message has no stream that could carry it. */
+export const NoStreamError = createError<[string]>('MCP_STICKY_ERR_NO_STREAM', 'no open stream can carry %s', 500)
+/** The transport's session has ended. */
+export const SessionEndedError = createError('MCP_STICKY_ERR_SESSION_ENDED', 'the session has ended', 500)

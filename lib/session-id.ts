@@ -1,0 +1,37 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+const OURS = /^[0-9a-f]{16}\.[\w-]{22}$/
+const LEGAL = /^[\x21-\x7e]{1,128}$/
+
+/**
+ * The tag of a node: the first 16 hex digits of sha256 over its url, or over
+ * its id when it has no url. Traefik computes the same value for the cookie
+ * of a server with that url.
+ */
+export function nodeTag (node: { id: string, url?: string | undefined }): string {
+  return createHash('sha256').update(node.url ?? node.id).digest('hex').slice(0, 16)
+}
+
+/** A new session id: `<tag>.<128 random bits, base64url>`, 39 characters. */
+export function newSessionId (tag: string): string {
+  return `${tag}.${randomBytes(16).toString('base64url')}`
+}
+
+/** The tag that a session id carries, or undefined when no node of ours made the id. */
+export function tagOf (sessionId: string): string | undefined {
+  return OURS.test(sessionId) ? sessionId.slice(0, 16) : undefined
+}
+
+/**
+ * Whether a header value can be a session id at all: visible ASCII (spec
+ * 2025-11-25, Streamable HTTP, Session Management) and at most 128 characters.
+ * A header that was sent twice arrives joined by `, ` and is not.
+ */
+export function isLegalSessionId (value: string): boolean {
+  return LEGAL.test(value)
+}
+
+/** For logs: the tag and four characters of the secret. A whole id is a credential. */
+export function shortId (sessionId: string): string {
+  return OURS.test(sessionId) ? `${sessionId.slice(0, 21)}…` : `${sessionId.slice(0, 4)}…`
+}

@@ -1,0 +1,31 @@
+/**
+ * One HTTP request with its pending answer, as the transport sees it. The
+ * routes implement it over a Fastify reply; exactly one of `json`, `accepted`
+ * and `stream` may be called, once.
+ */
+export interface Exchange {
+  /** False once the client has gone away. */
+  readonly open: boolean
+  /** Answers with a JSON body that is serialized already. Runs the application's onSend hooks. */
+  json: (body: string) => void
+  /** Answers 202 without a body. */
+  accepted: () => void
+  /** Answers 200 text/event-stream and hands out the open stream; headers are sent at once. */
+  stream: () => EventStream
+}
+
+/** The writing end of an open SSE response. */
+export interface EventStream {
+  /** False once it has ended, from either side. */
+  readonly open: boolean
+  /**
+   * Writes whole SSE frames. False: the client reads too slowly; `drained`
+   * settles when it has caught up or is gone.
+   */
+  write: (frames: string) => boolean
+  drained: () => Promise<void>
+  /** Ends the response. Does nothing when it has ended. */
+  end: () => void
+  /** Called once when the stream ends, from either side. */
+  onEnd: (listener: () => void) => void
+}
