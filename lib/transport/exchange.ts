@@ -24,8 +24,12 @@ export interface EventStream {
    */
   write: (frames: string) => boolean
   drained: () => Promise<void>
+  /** Bytes written that the client has not taken yet. */
+  readonly buffered: number
   /** Ends the response. Does nothing when it has ended. */
   end: () => void
+  /** Drops the connection with whatever is still unsent. Does nothing when it has ended. */
+  destroy: () => void
   /** Called once when the stream ends, from either side. */
   onEnd: (listener: () => void) => void
 }
