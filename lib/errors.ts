@@ -14,3 +14,7 @@ export const DirectoryUnavailableError = createError<[string]>('MCP_STICKY_ERR_D
 export const NoStreamError = createError<[string]>('MCP_STICKY_ERR_NO_STREAM', 'no open stream can carry %s', 500)
 /** The transport's session has ended. */
 export const SessionEndedError = createError('MCP_STICKY_ERR_SESSION_ENDED', 'the session has ended', 500)
+/** The application's `principal` function returned something that names nobody. */
+export const PrincipalError = createError('MCP_STICKY_ERR_PRINCIPAL', 'a principal must be a string or { issuer, subject }, both strings', 500, TypeError)
+/** `createServer`, or the server's connect, failed. */
+export const ServerFailedError = createError<[string]>('MCP_STICKY_ERR_SERVER_FAILED', 'the MCP server could not be made: %s', 500)

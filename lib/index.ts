@@ -1,0 +1,8 @@
+export { mcpSticky, mcpSticky as default } from './plugin.ts'
+export type { McpStickyOptions, NewSession } from './options.ts'
+export type { Counters, McpSessions } from './sessions/mcp-sessions.ts'
+export type { McpSession } from './sessions/session.ts'
+export type { SessionRecord } from './sessions/directory.ts'
+export type { AuthInfo, Principal } from './security/principal.ts'
+export type { EventStore, McpServerLike } from './transport/mcp-server.ts'
+export type { RedisClient } from './redis/client.ts'

@@ -1,0 +1,44 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { LocalSession } from '../sessions/session.ts'
+import { answerElsewhere, RETRY_AFTER } from './elsewhere.ts'
+import { accepting } from './headers.ts'
+import { identified, sessionIdOf } from './identity.ts'
+import { ReplyExchange } from './reply-exchange.ts'
+import type { RouteContext } from './routes.ts'
+
+const acceptsStream = accepting(['text/event-stream'])
+
+/** GET: a standalone stream, or the rest of one that broke (spec 2025-11-25, Listening for Messages, Resumability). */
+export function openStream (context: RouteContext, request: FastifyRequest, reply: FastifyReply): void {
+  const { sessions, refuse } = context
+  if (!acceptsStream(request.headers.accept)) return refuse(reply, 'not_acceptable', { detail: 'text/event-stream' })
+  const id = sessionIdOf(request)
+  if (id === undefined) return refuse(reply, 'session_malformed')
+  if (id === null) return refuse(reply, 'session_required')
+  if (sessions.state === 'superseded') return refuse(reply, 'node_superseded', { retryAfter: RETRY_AFTER })
+  identified(context, request, reply, caller => {
+    const session = sessions.get(id)
+    if (session === undefined) {
+      answerElsewhere(context, reply, id, caller.key).catch(error => reply.send(error))
+      return
+    }
+    if (session.principalKey !== caller.key) return refuse(reply, 'unknown')
+    streamOf(context, request, reply, session)
+  })
+}
+
+function streamOf ({ sessions, refuse, resumable }: RouteContext, request: FastifyRequest, reply: FastifyReply, session: LocalSession): void {
+  const { transport } = session
+  const version = request.headers['mcp-protocol-version'] as string | undefined
+  if (!transport.acceptsVersion(version)) {
+    return refuse(reply, 'unsupported_protocol_version', { detail: transport.acceptedVersions.join(', ') })
+  }
+  if (sessions.state !== 'open') return refuse(reply, 'node_closing', { retryAfter: RETRY_AFTER })
+  sessions.touch(session)
+  const lastEventId = request.headers['last-event-id']
+  const exchange = new ReplyExchange(reply)
+  if (!resumable || typeof lastEventId !== 'string') return transport.get(exchange)
+  transport.resume(lastEventId, exchange).then(outcome => {
+    if (outcome === 'unknown') refuse(reply, 'event_unknown')
+  }).catch(error => reply.send(error))
+}

@@ -1,0 +1,85 @@
+import type { FastifyReply } from 'fastify'
+import type { RequestId } from '../transport/messages.ts'
+import { shortId } from '../session-id.ts'
+
+type Level = 'debug' | 'info' | 'warn'
+
+/**
+ * Every refusal there is: HTTP status, JSON-RPC code, log level, and what the
+ * client's developer should do about it. Status codes follow spec 2025-11-25,
+ * Streamable HTTP; -32001 for an id without a session is the field's custom.
+ */
+const CATALOGUE = {
+  not_acceptable: [406, -32000, 'info', 'Not Acceptable: the Accept header must list {detail}'],
+  unsupported_media_type: [415, -32000, 'info', 'Unsupported Media Type: Content-Type must be application/json'],
+  method_not_allowed: [405, -32000, 'info', 'Method Not Allowed: use POST, GET or DELETE'],
+  body_too_large: [413, -32000, 'info', 'Payload Too Large: the body must not exceed {detail} bytes'],
+  body_incomplete: [400, -32700, 'info', 'Parse error: the body does not match its Content-Length'],
+  parse_error: [400, -32700, 'info', 'Parse error: the body is not valid JSON'],
+  invalid_request: [400, -32600, 'info', 'Invalid Request: {detail}'],
+  initialize_invalid: [400, -32602, 'info', 'Invalid params: {detail}'],
+  already_initialized: [400, -32600, 'info', 'Invalid Request: the session is initialized already; leave out Mcp-Session-Id to open another'],
+  batch_unsupported: [400, -32600, 'info', 'Invalid Request: {detail}'],
+  request_id_in_use: [400, -32600, 'info', 'Invalid Request: id {detail} belongs to a request that is still in flight'],
+  session_required: [400, -32000, 'info', 'Bad Request: the Mcp-Session-Id header is required; send initialize first'],
+  session_malformed: [400, -32000, 'info', 'Bad Request: Mcp-Session-Id must be sent once, with 1 to 128 visible ASCII characters'],
+  unsupported_protocol_version: [400, -32000, 'info', 'Bad Request: MCP-Protocol-Version must be one of {detail}'],
+  event_unknown: [400, -32000, 'info', 'Bad Request: Last-Event-ID names no event of this session; open a stream without it'],
+  host_forbidden: [403, -32000, 'warn', 'Forbidden: this Host is not served'],
+  origin_forbidden: [403, -32000, 'warn', 'Forbidden: this Origin is not served'],
+  unknown: [404, -32001, 'debug', 'Session not found: send initialize without Mcp-Session-Id to open one'],
+  misrouted: [404, -32001, 'warn', 'Session not found on this node: it lives on node {detail}; the load balancer should send it there'],
+  orphaned: [404, -32001, 'warn', 'Session not found: the node that held it is gone; send initialize without Mcp-Session-Id to open one'],
+  principal_limit: [429, -32000, 'warn', 'Too Many Requests: this principal has as many sessions on this node as it may; end one'],
+  node_full: [503, -32000, 'warn', 'Service Unavailable: this node has as many sessions as it may'],
+  node_closing: [503, -32000, 'info', 'Service Unavailable: this node is shutting down'],
+  node_superseded: [503, -32000, 'warn', 'Service Unavailable: another process has taken this node\'s place'],
+  directory_unavailable: [503, -32000, 'warn', 'Service Unavailable: the session directory cannot be reached; try again']
+} as const satisfies Record<string, readonly [number, number, Level, string]>
+
+/** The machine-readable `data.reason` of a refusal. */
+export type Reason = keyof typeof CATALOGUE
+
+export interface RefusalDetails {
+  /** The id of the JSON-RPC request, where there is one to answer. */
+  id?: RequestId | undefined
+  /** Fills in the message. Never a host name, a url or a secret. */
+  detail?: string | undefined
+  /** Further members of `data`. */
+  data?: Record<string, unknown> | undefined
+  /** Seconds, for the Retry-After header. */
+  retryAfter?: number | undefined
+  /** Further fields of the log line. */
+  log?: Record<string, unknown> | undefined
+}
+
+/** A counter for every reason, at zero. */
+export function refusalCounters (): Record<Reason, number> {
+  return Object.fromEntries(Object.keys(CATALOGUE).map(reason => [reason, 0])) as Record<Reason, number>
+}
+
+/**
+ * Makes the function that answers refusals: a JSON-RPC error with
+ * `data.reason`, one log line, one count.
+ */
+export function refuser (counters: Record<Reason, number>) {
+  return function refuse (reply: FastifyReply, reason: Reason, details: RefusalDetails = {}): void {
+    const [status, code, level, text] = CATALOGUE[reason]
+    const message = text.replace('{detail}', () => details.detail ?? '')
+    counters[reason]++
+    const sessionId = reply.request.headers['mcp-session-id']
+    reply.log[level]({
+      reason,
+      ...(typeof sessionId === 'string' && { session: shortId(sessionId) }),
+      ...details.log
+    }, `mcp request refused: ${message}`)
+    if (details.retryAfter !== undefined) reply.header('retry-after', details.retryAfter)
+    reply.code(status).type('application/json').send(JSON.stringify({
+      jsonrpc: '2.0',
+      id: details.id ?? null,
+      error: { code, message, data: { reason, ...details.data } }
+    }))
+  }
+}
+
+export type Refuse = ReturnType<typeof refuser>

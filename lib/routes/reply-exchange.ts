@@ -1,0 +1,84 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { FastifyReply } from 'fastify'
+import type { EventStream, Exchange } from '../transport/exchange.ts'
+
+/** One request and its answer, over a Fastify reply. */
+export class ReplyExchange implements Exchange {
+  readonly #reply: FastifyReply
+
+  constructor (reply: FastifyReply) {
+    this.#reply = reply
+  }
+
+  get open (): boolean {
+    return isOpen(this.#reply.raw)
+  }
+
+  json (body: string): void {
+    this.#reply.header('content-type', 'application/json').send(body)
+  }
+
+  accepted (): void {
+    this.#reply.code(202).send()
+  }
+
+  /** Past Fastify on purpose: reply.send would hold back the headers of a silent stream. */
+  stream (): EventStream {
+    const reply = this.#reply
+    reply.hijack()
+    reply.raw.writeHead(200, {
+      ...reply.getHeaders() as OutgoingHttpHeaders,
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no'
+    })
+    reply.raw.flushHeaders()
+    return new ReplyStream(reply.raw)
+  }
+}
+
+class ReplyStream implements EventStream {
+  readonly #raw: ServerResponse
+
+  constructor (raw: ServerResponse) {
+    this.#raw = raw
+  }
+
+  get open (): boolean { return isOpen(this.#raw) }
+  get buffered (): number { return this.#raw.writableLength }
+
+  /** Guarded: a write to a response that its client has left is an uncaught 'error' event in Node. */
+  write (frames: string): boolean {
+    return !isOpen(this.#raw) || this.#raw.write(frames)
+  }
+
+  drained (): Promise<void> {
+    return new Promise(resolve => {
+      const raw = this.#raw
+      if (!isOpen(raw) || !raw.writableNeedDrain) return resolve()
+      const settle = (): void => {
+        raw.off('drain', settle).off('close', settle)
+        resolve()
+      }
+      raw.on('drain', settle).on('close', settle)
+    })
+  }
+
+  end (): void {
+    if (!this.#raw.writableEnded) this.#raw.end()
+  }
+
+  destroy (): void {
+    this.#raw.destroy()
+  }
+
+  onEnd (listener: () => void): void {
+    if (isOpen(this.#raw)) this.#raw.once('close', listener)
+    else listener()
+  }
+}
+
+/** HTTP/2 responses say so on their stream. */
+function isOpen (raw: ServerResponse & { stream?: { destroyed: boolean } }): boolean {
+  return !raw.destroyed && !raw.writableEnded && raw.stream?.destroyed !== true
+}

@@ -1,0 +1,70 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { AuthInfo, Principal } from '../security/principal.ts'
+import type { Forbidden } from '../security/origin.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import { bodyRefusal } from './body.ts'
+import { removeSession } from './delete.ts'
+import { openStream } from './get.ts'
+import { postMessages } from './post.ts'
+import type { Refuse } from './refusal.ts'
+
+/** What every verb's handler needs. */
+export interface RouteContext {
+  sessions: Sessions
+  refuse: Refuse
+  /** Whether a stream can be resumed on this node. */
+  resumable: boolean
+  principal: ((request: FastifyRequest) => Principal | null | undefined | Promise<Principal | null | undefined>) | undefined
+  authInfo: ((request: FastifyRequest) => AuthInfo | undefined | Promise<AuthInfo | undefined>) | undefined
+  parseJson: (request: FastifyRequest, body: string, done: (error: Error | null, value?: unknown) => void) => void
+}
+
+export interface RoutesOptions extends Omit<RouteContext, 'parseJson'> {
+  path: string
+  routeOptions: RouteShorthandOptions
+  forbidden: (headers: FastifyRequest['headers']) => Forbidden | undefined
+}
+
+const BODY_LIMIT = 4 * 1024 * 1024
+const REFUSED_METHODS = ['PUT', 'PATCH', 'HEAD'] as const
+
+/**
+ * The MCP endpoint, in a context of its own: its parser and error handler
+ * reach nothing else of the application.
+ */
+export async function mcpRoutes (app: FastifyInstance, options: RoutesOptions): Promise<void> {
+  const { path, routeOptions, forbidden, ...parts } = options
+  const { onProtoPoisoning = 'error', onConstructorPoisoning = 'error' } = app.initialConfig
+  const context: RouteContext = { ...parts, parseJson: app.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as unknown as RouteContext['parseJson'] }
+  const bodyLimit = routeOptions.bodyLimit ?? BODY_LIMIT
+
+  // The bytes as they came: a JSON parser of Fastify's would answer with its own errors.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
+
+  app.setErrorHandler((error, _request, reply) => {
+    const refusal = bodyRefusal(error, bodyLimit)
+    if (refusal === undefined) throw error
+    context.refuse(reply, refusal.reason, { detail: refusal.detail })
+  })
+
+  /** Host and Origin come first, whatever the verb. */
+  function guarded (handler: (context: RouteContext, request: FastifyRequest, reply: FastifyReply) => void) {
+    return (request: FastifyRequest, reply: FastifyReply): void => {
+      const refused = forbidden(request.headers)
+      if (refused === undefined) return handler(context, request, reply)
+      const { reason, value, option } = refused
+      context.refuse(reply, reason, { log: { value, hint: `to serve it, add it to the option ${option}` } })
+    }
+  }
+
+  const shared = { ...routeOptions, exposeHeadRoute: false, bodyLimit, url: path }
+  app.route({ ...shared, method: 'POST', handler: guarded(postMessages) })
+  app.route({ ...shared, method: 'GET', handler: guarded(openStream) })
+  app.route({ ...shared, method: 'DELETE', handler: guarded(removeSession) })
+  app.route({ ...shared, method: [...REFUSED_METHODS], handler: guarded(refuseMethod) })
+}
+
+function refuseMethod ({ refuse }: RouteContext, _request: FastifyRequest, reply: FastifyReply): void {
+  refuse(reply.header('allow', 'GET, POST, DELETE'), 'method_not_allowed')
+}

@@ -1,0 +1,121 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { DirectoryUnavailableError, OptionError } from '../errors.ts'
+import { principalKey } from '../security/principal.ts'
+import type { Principal } from '../security/principal.ts'
+import { shortId } from '../session-id.ts'
+import type { SessionRecord } from './directory.ts'
+import type { McpSession } from './session.ts'
+import type { Ended, Sessions } from './sessions.ts'
+
+/** Counts since the process started. */
+export interface Counters {
+  opened: number
+  /** By why they ended. */
+  ended: Readonly<Record<Ended, number>>
+  /** By `data.reason` of the answer. */
+  refused: Readonly<Record<string, number>>
+}
+
+/** `app.mcpSessions`. */
+export interface McpSessions {
+  /** Live sessions in this process. */
+  readonly size: number
+  /** This process, as the other nodes see it. */
+  readonly node: Readonly<{ id: string, tag: string, url?: string }>
+  readonly counters: Counters
+  /**
+   * ADR-0066's has_session: whether the session lives in this process. Looks
+   * here first, with no directory read. False for a session that only the
+   * directory knows, with a warn line that says where it is; ids that nobody
+   * knows are logged at debug. Never rejects.
+   */
+  has: (id: string) => Promise<boolean>
+  /** The session, if it lives in this process. */
+  get: (id: string) => McpSession | undefined
+  /**
+   * Where an id stands: here, on another live node, recorded with its node
+   * gone, or nowhere. `node` is the owner.
+   * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
+   */
+  locate: (id: string) => Promise<{ status: 'local' | 'misrouted' | 'orphaned' | 'unknown', node?: { id: string, tag?: string, url?: string } }>
+  /**
+   * One page of the sessions of all nodes, in no promised order. `limit` is 1
+   * to 1000 (default 100); pass `cursor` on until there is none. A session that
+   * is used meanwhile may appear twice; none is left out.
+   * @throws MCP_STICKY_ERR_OPTION, MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
+   */
+  list: (page?: { cursor?: string, limit?: number }) => Promise<{ sessions: SessionRecord[], cursor?: string }>
+  /**
+   * Ends a session on whichever node it lives, or all sessions of a principal.
+   * Returns how many were found. While the directory can't be reached the
+   * removal of one id is queued and counts; a principal's rejects once the
+   * sessions of this process are ended.
+   * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
+   */
+  close: (which: string | { principal: Principal }) => Promise<number>
+}
+
+/** The public face of the sessions. */
+export function mcpSessions (sessions: Sessions, refused: Record<string, number>, log: FastifyBaseLogger): McpSessions {
+  const { id, tag, url } = sessions.node
+  const node = url === undefined ? { id, tag } : { id, tag, url }
+
+  async function closeAll (principal: Principal): Promise<number> {
+    const key = principalKey(principal)
+    const ids = new Set<string>()
+    for (const local of sessions.ids()) {
+      if (sessions.record(local)?.principal === key) ids.add(local)
+    }
+    for (const local of ids) await sessions.close(local, 'any')
+    let cursor: string | undefined
+    do {
+      const page = await sessions.list({ cursor, limit: 1000 })
+      for (const record of page.sessions) {
+        if (record.principal !== key || ids.has(record.id)) continue
+        if (await sessions.close(record.id, 'any') !== 'unknown') ids.add(record.id)
+      }
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    return ids.size
+  }
+
+  return {
+    get size () { return sessions.size },
+    node,
+    counters: { get opened () { return sessions.opened.count }, ended: sessions.ended, refused },
+    get: id => sessions.get(id),
+
+    async has (id) {
+      if (sessions.has(id)) return true
+      try {
+        const { status, ...found } = await sessions.locate(id)
+        if (status === 'local') return true
+        if (status === 'unknown') log.debug({ session: shortId(id) }, 'mcp session is unknown')
+        else log.warn({ session: shortId(id), status, owner: 'record' in found ? found.record.node : undefined }, `mcp session is ${status}: the directory knows it, this node does not hold it`)
+      } catch (error) {
+        if (!(error instanceof DirectoryUnavailableError)) throw error
+        log.warn({ session: shortId(id), err: error }, 'mcp session is not local, and the directory cannot say more')
+      }
+      return false
+    },
+
+    async locate (id) {
+      const found = await sessions.locate(id)
+      if (found.status === 'local') return { status: 'local', node }
+      if (found.status === 'unknown') return { status: 'unknown' }
+      if (found.status === 'orphaned') return { status: 'orphaned', node: { id: found.record.node } }
+      const { record, tag, url } = found
+      return { status: 'misrouted', node: { id: record.node, tag, ...(url !== undefined && { url }) } }
+    },
+
+    async list ({ cursor, limit = 100 } = {}) {
+      if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw new OptionError('limit', 'must be a whole number from 1 to 1000')
+      return sessions.list({ cursor, limit })
+    },
+
+    async close (which) {
+      if (typeof which === 'string') return await sessions.close(which, 'any') === 'unknown' ? 0 : 1
+      return closeAll(which.principal)
+    }
+  }
+}
