@@ -1,0 +1,61 @@
+// Runs the official conformance suite against the everything-server, once for
+// each SDK line and answer mode, and fails when a scenario failed or did not run.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startServer } from './server-process.mjs'
+import { installTools, toolNode, toolPackage, toolPath } from './tools.mjs'
+
+const REVISION = '2025-11-25'
+const RUNS = [['v1', 'auto'], ['v1', 'sse'], ['v2', 'auto'], ['v2', 'sse']]
+const server = fileURLToPath(new URL('../test/conformance/server.ts', import.meta.url))
+
+installTools()
+const required = requiredScenarios()
+for (const [line, mode] of RUNS) {
+  const problems = await judge(line, mode)
+  for (const problem of problems) console.log(`  ${problem}`)
+  if (problems.length > 0) process.exitCode = 1
+}
+
+/** Runs the suite once, prints its summary, and returns what is wrong. */
+async function judge (line, mode) {
+  const results = mkdtempSync(join(tmpdir(), 'conformance-'))
+  const { url, stop } = await startServer(toolNode, [server, line, mode])
+  try {
+    const run = spawnSync(toolNode, [toolPath('conformance'), 'server', '--url', url, '--requirements', REVISION, '--output-dir', results], { encoding: 'utf8' })
+    console.log(`\nSDK line ${line}, answer mode ${mode}`)
+    console.log(run.stdout.slice(Math.max(run.stdout.indexOf('=== SUMMARY ==='), 0)).trim())
+
+    const checks = readChecks(results)
+    const failed = [...checks].flatMap(([scenario, list]) => list
+      .filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
+      .map(({ id, status, errorMessage }) => `${status} ${scenario} ${id}: ${errorMessage}`))
+    const missing = required.filter(scenario => !checks.has(scenario)).map(scenario => `NOT RUN ${scenario}`)
+    const exit = run.status === 0 ? [] : [`the suite ended with ${run.status ?? run.signal}: ${run.stderr.trim()}`]
+    const count = [...checks.values()].flat().filter(({ status }) => status === 'SUCCESS').length
+    console.log(`Conformance ${REVISION}, SDK ${line}, ${mode}: ${checks.size} scenarios, ${count} checks passed, ${failed.length} failed, ${missing.length} scenarios not run`)
+    return [...exit, ...failed, ...missing]
+  } finally {
+    rmSync(results, { recursive: true })
+    await stop()
+  }
+}
+
+/** The suite's own list of what a server must pass, so that a run of nothing is no success. */
+function requiredScenarios () {
+  const list = readFileSync(join(toolPackage('@modelcontextprotocol/conformance'), 'requirements', `${REVISION}.yaml`), 'utf8')
+  const [, server] = /^server:\n((?: +- .+\n)+)/m.exec(list) ?? []
+  if (server === undefined) throw new Error(`no server scenarios in the requirements of ${REVISION}`)
+  return [...server.matchAll(/- (\S+)/g)].map(([, name]) => name)
+}
+
+/** Scenario name → its checks; a folder is named `server-<scenario>-<time>`. */
+function readChecks (results) {
+  return new Map(readdirSync(results).map(folder => [
+    folder.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT.*$/, ''),
+    JSON.parse(readFileSync(join(results, folder, 'checks.json'), 'utf8'))
+  ]))
+}
