@@ -17,4 +17,4 @@ export const SessionEndedError = createError('MCP_STICKY_ERR_SESSION_ENDED', 'th
 /** The application's `principal` function returned something that names nobody. */
 export const PrincipalError = createError('MCP_STICKY_ERR_PRINCIPAL', 'a principal must be a string or { issuer, subject }, both strings', 500, TypeError)
 /** `createServer`, or the server's connect, failed. */
-export const ServerFailedError = createError<[string]>('MCP_STICKY_ERR_SERVER_FAILED', 'the MCP server could not be made: %s', 500)
+export const ServerFailedError = createError<[string, { cause: unknown }]>('MCP_STICKY_ERR_SERVER_FAILED', 'the MCP server could not be made: %s', 500)

@@ -126,6 +126,7 @@ export function readOptions (options: McpStickyOptions): Settings {
   if (typeof path !== 'string' || !/^\/[^?#*:]*$/.test(path)) throw new OptionError('path', 'must be a plain path that starts with / (no parameters, no wildcard)')
   const keyPrefix = options.keyPrefix ?? 'mcp:'
   if (typeof keyPrefix !== 'string' || /[{}]/.test(keyPrefix)) throw new OptionError('keyPrefix', 'must be a string without { and } (a hash tag would put every key on one master)')
+  if (typeof routeOptions !== 'object' || routeOptions === null || Array.isArray(routeOptions)) throw new OptionError('routeOptions', 'must be an object')
   for (const name of ['method', 'url', 'path', 'handler', 'exposeHeadRoute']) {
     if (name in routeOptions) throw new OptionError(`routeOptions.${name}`, 'is the plugin\'s own; use `path` for the url')
   }

@@ -1,0 +1,85 @@
+import t from 'tap'
+import { readOptions } from '../lib/options.ts'
+import type { McpStickyOptions } from '../lib/options.ts'
+
+const createServer = (): any => ({})
+const read = (options: object): unknown => readOptions({ createServer, ...options } as McpStickyOptions)
+
+t.test('defaults', async t => {
+  t.match(readOptions({ createServer }), {
+    path: '/mcp',
+    keyPrefix: 'mcp:',
+    responseMode: 'auto',
+    node: { id: /^[\w.-]{1,64}$/, url: undefined, heartbeat: 2000 },
+    stream: { wait: 1000, keepAlive: 15_000, retry: 1000 },
+    session: { ttl: 30 * 86_400_000, idleTimeout: 4 * 3_600_000, firstUseTimeout: 60_000, maxPerNode: 10_000, maxPerPrincipal: 1000 }
+  })
+})
+
+t.test('a wrong option is refused by its name', async t => {
+  const wrong: Array<[string, object]> = [
+    ['createServer', { createServer: 'x' }],
+    ['createserver', { createserver: createServer }],
+    ['path', { path: 'mcp' }],
+    ['path', { path: '/mcp/:id' }],
+    ['path', { path: '/mcp?x' }],
+    ['keyPrefix', { keyPrefix: '{mcp}:' }],
+    ['keyPrefix', { keyPrefix: 1 }],
+    ['node', { node: 'a' }],
+    ['node.ID', { node: { ID: 'a' } }],
+    ['node.id', { node: { id: 'a b' } }],
+    ['node.id', { node: { id: 'a'.repeat(65) } }],
+    ['node.url', { node: { url: 'http://10.0.0.1:3000/' } }],
+    ['node.url', { node: { url: 'http://10.0.0.1:3000/mcp' } }],
+    ['node.url', { node: { url: '10.0.0.1:3000' } }],
+    ['node.url', { node: { url: 'ws://10.0.0.1:3000' } }],
+    ['node.heartbeat', { node: { heartbeat: 0 } }],
+    ['misroute', { misroute: 'ignore' }],
+    ['orphan', { orphan: 'ignore' }],
+    ['responseMode', { responseMode: 'xml' }],
+    ['stream.wait', { stream: { wait: -1 } }],
+    ['stream.keepAlive', { stream: { keepAlive: '15s' } }],
+    ['stream.retry', { stream: { retry: NaN } }],
+    ['session.ttl', { session: { ttl: 1000 } }],
+    ['session.idleTimeout', { session: { idleTimeout: 0 } }],
+    ['session.firstUseTimeout', { session: { firstUseTimeout: null } }],
+    ['session.maxPerNode', { session: { maxPerNode: 0 } }],
+    ['session.maxPerPrincipal', { session: { maxPerPrincipal: 1.5 } }],
+    ['session.max', { session: { max: 1 } }],
+    ['principal', { principal: 'sub' }],
+    ['authInfo', { authInfo: {} }],
+    ['allowedHosts', { allowedHosts: 'mcp.example.com' }],
+    ['allowedHosts', { allowedHosts: ['https://mcp.example.com'] }],
+    ['allowedHosts', { allowedHosts: ['*'] }],
+    ['allowedOrigins', { allowedOrigins: ['app.example.com'] }],
+    ['allowedOrigins', { allowedOrigins: ['https://app.example.com/'] }],
+    ['eventStore', { eventStore: {} }],
+    ['eventStore', { eventStore: null }],
+    ['routeOptions', { routeOptions: [] }],
+    ['routeOptions.url', { routeOptions: { url: '/x' } }],
+    ['routeOptions.handler', { routeOptions: { handler: createServer } }]
+  ]
+  for (const [name, options] of wrong) {
+    t.throws(() => read(options), { code: 'MCP_STICKY_ERR_OPTION', message: new RegExp(`^option \`${name.replace('.', '\\.')}\` `) }, name)
+  }
+})
+
+t.test('policies of later versions are refused by a code of their own', async t => {
+  for (const [name, value] of [['misroute', 'forward'], ['orphan', 'adopt']] as const) {
+    t.throws(() => read({ [name]: value }), { code: 'MCP_STICKY_ERR_POLICY_UNAVAILABLE', message: new RegExp(name) })
+  }
+  t.doesNotThrow(() => read({ misroute: 'reject', orphan: 'reject' }))
+})
+
+t.test('right values are kept', async t => {
+  const eventStore = { storeEvent: async () => '', replayEventsAfter: async () => '' }
+  const given = {
+    path: '/v1/mcp',
+    node: { id: 'node-1', url: 'https://10.0.0.1:8443', heartbeat: 500 },
+    session: { idleTimeout: Infinity, firstUseTimeout: Infinity, maxPerNode: Infinity },
+    allowedHosts: ['mcp.example.com:8443'],
+    allowedOrigins: ['https://app.example.com', 'null'],
+    eventStore
+  }
+  t.match(read(given), given)
+})
