@@ -1,0 +1,207 @@
+import type { EventStream, Exchange } from './exchange.ts'
+import { eventFrame, KEEP_ALIVE, primingFrame } from './frames.ts'
+import type { KeepAlive, Silent } from './keep-alive.ts'
+import type { EventStore } from './mcp-server.ts'
+import type { JsonRpcMessage } from './messages.ts'
+
+/** A client that leaves more than this unread loses its stream. */
+const MAX_UNSENT = 16 * 1024 * 1024
+
+/** The part of the log that the transport uses; a FastifyBaseLogger fits. */
+export interface TransportLog {
+  debug: (facts: object, text: string) => void
+  warn: (facts: object, text: string) => void
+  error: (facts: object, text: string) => void
+}
+
+/** What a stream needs of its session. */
+export interface StreamHost {
+  readonly keepAlive: KeepAlive
+  readonly eventStore: EventStore | undefined
+  /** Milliseconds a client should wait before it resumes. */
+  readonly retry: number | undefined
+  readonly log: TransportLog
+  /** For log lines, shortened. */
+  readonly label: string
+  /** A connection of the stream is open. */
+  connected: (stream: SseStream) => void
+  /** Its connection is gone, from either side. */
+  disconnected: (stream: SseStream) => void
+}
+
+/** Streams among which messages are shared out. */
+export interface StreamGroup {
+  add: (stream: SseStream) => void
+  remove: (stream: SseStream) => void
+}
+
+/**
+ * One SSE stream as the client sees it: a sequence of events that, with an
+ * event store, outlives its connection.
+ *
+ * Without a store everything is written at once. With one, each step waits for
+ * the step before, because storing takes time and order must hold; a resume is
+ * such a step too, so that no event is lost or written twice around it.
+ */
+export class SseStream implements Silent {
+  /** The id of the stream in the event store, undefined without one. */
+  readonly name: string | undefined
+  readonly #host: StreamHost
+  readonly #group: StreamGroup | undefined
+  #out: EventStream | undefined
+  #tail: Promise<unknown> | undefined
+  /** The client holds an event id of this stream. */
+  #resumable = false
+  #finished = false
+
+  constructor (host: StreamHost, name?: string, group?: StreamGroup) {
+    this.#host = host
+    this.name = name
+    this.#group = group
+  }
+
+  get connected (): boolean {
+    return this.#out?.open === true
+  }
+
+  /** Whether an event given to `send` can still come to the client. */
+  get reachable (): boolean {
+    return this.connected || this.#resumable
+  }
+
+  /** Whether its client holds an event id, so that the connection may be closed under it. */
+  get resumable (): boolean {
+    return this.#resumable
+  }
+
+  /** Begins the stream on its first connection. */
+  open (out: EventStream, prime: boolean): void {
+    this.#attach(out)
+    if (prime && this.name !== undefined) {
+      // The id is on its way: a message that comes now must not think the stream mute.
+      this.#resumable = true
+      this.#step(async () => {
+        const id = await this.#stored({})
+        if (id === undefined) this.#resumable = false
+        else this.#out?.write(primingFrame(id, this.#host.retry))
+      })
+    }
+    this.#group?.add(this)
+  }
+
+  /**
+   * Sends one event. The promise, if there is one, settles when the client has
+   * taken what was written (or is gone). Throws when the message can't be
+   * serialized.
+   */
+  send (message: JsonRpcMessage, keep = true): Promise<void> | undefined {
+    const json = JSON.stringify(message)
+    if (this.name === undefined) {
+      return this.#write(eventFrame(json)) ? undefined : this.#out?.drained()
+    }
+    return this.#step(async () => {
+      const id = keep ? await this.#stored(message) : undefined
+      if (id !== undefined && this.connected) this.#resumable = true
+      return this.#write(eventFrame(json, id))
+    }).then(taken => taken ? undefined : this.#out?.drained())
+  }
+
+  /** Ends the connection after what was sent; the stream itself goes on when it is resumed. */
+  suspend (): void {
+    if (this.#tail === undefined) this.#out?.end()
+    else this.#step(async () => this.#out?.end())
+  }
+
+  /** Ends the stream after what was sent. */
+  finish (done?: () => void): void {
+    if (this.#tail === undefined) {
+      this.#finished = true
+      this.#out?.end()
+      done?.()
+    } else {
+      this.#step(async () => {
+        this.#finished = true
+        this.#out?.end()
+        done?.()
+      })
+    }
+  }
+
+  /**
+   * Goes on in another connection, after the given event. The older connection,
+   * if it is still there, is dropped first: its client no longer listens to it.
+   */
+  resume (exchange: Exchange, lastEventId: string, store: EventStore): Promise<void> {
+    const old = this.#out
+    if (old !== undefined) {
+      this.#detach()
+      old.destroy()
+    }
+    this.#resumable = true
+    return this.#step(async () => {
+      if (!exchange.open) return
+      const out = exchange.stream()
+      this.#attach(out)
+      this.#group?.add(this)
+      try {
+        await store.replayEventsAfter(lastEventId, {
+          send: async (id, message) => {
+            // The priming event is kept as an empty object.
+            if (message?.jsonrpc === undefined) return
+            if (!out.write(eventFrame(JSON.stringify(message), id))) await out.drained()
+          }
+        })
+        if (this.#finished) out.end()
+      } catch (error) {
+        this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed in a replay; the client may resume again')
+        out.end()
+      }
+    })
+  }
+
+  ping (): void {
+    const out = this.#out
+    if (out?.open === true && out.buffered === 0) out.write(KEEP_ALIVE)
+  }
+
+  #attach (out: EventStream): void {
+    this.#out = out
+    this.#host.keepAlive.add(this)
+    this.#host.connected(this)
+    out.onEnd(() => { if (this.#out === out) this.#detach() })
+  }
+
+  #detach (): void {
+    this.#out = undefined
+    this.#host.keepAlive.delete(this)
+    this.#host.disconnected(this)
+    this.#group?.remove(this)
+  }
+
+  /** False when the client has fallen behind. */
+  #write (frames: string): boolean {
+    const out = this.#out
+    if (out === undefined || !out.open || out.write(frames)) return true
+    if (out.buffered <= MAX_UNSENT) return false
+    this.#host.log.warn({ session: this.#host.label, unsent: out.buffered }, 'a client reads too slowly; its stream is dropped')
+    out.destroy()
+    return true
+  }
+
+  async #stored (message: object): Promise<string | undefined> {
+    try {
+      return await this.#host.eventStore!.storeEvent(this.name!, message)
+    } catch (error) {
+      this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed; an event is sent without an id')
+      return undefined
+    }
+  }
+
+  #step<T> (step: () => Promise<T>): Promise<T> {
+    const done = (this.#tail ?? Promise.resolve()).then(step)
+    this.#tail = done.catch(error => {
+      this.#host.log.error({ session: this.#host.label, err: error }, 'a stream failed')
+    })
+    return done
+  }
+}

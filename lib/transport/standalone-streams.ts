@@ -1,0 +1,84 @@
+import type { JsonRpcMessage, RequestId } from './messages.ts'
+import type { SseStream, StreamGroup, StreamHost } from './sse-stream.ts'
+
+const MAX_OPEN = 4
+const MAX_QUEUED = 32
+/** Streams whose clients may come back to them. */
+const MAX_KNOWN = 8
+
+/**
+ * The streams that clients open with GET, for messages that belong to no call.
+ * Each message goes to one of them, the newest (spec 2025-11-25, Multiple
+ * Connections). While there is none, messages wait in a bounded queue: servers
+ * speak as soon as they are initialized, clients open their stream just after.
+ */
+export class StandaloneStreams implements StreamGroup {
+  readonly #host: StreamHost
+  /** Open streams, newest last. */
+  readonly #open: SseStream[] = []
+  /** Streams that the event store knows, open or not. */
+  readonly #known: SseStream[] = []
+  /** With an event store: what is kept for while no stream is open. */
+  #last: SseStream | undefined
+  #queue: JsonRpcMessage[] = []
+
+  constructor (host: StreamHost) {
+    this.#host = host
+  }
+
+  get newest (): SseStream | undefined {
+    return this.#open.findLast(stream => stream.connected)
+  }
+
+  /** The stream of that name in the event store. */
+  named (name: string): SseStream | undefined {
+    return this.#known.find(stream => stream.name === name)
+  }
+
+  /** A stream was opened or resumed: it is the newest from now on. */
+  add (stream: SseStream): void {
+    this.#open.push(stream)
+    if (this.#open.length > MAX_OPEN) this.#open.shift()!.suspend()
+    if (stream.name !== undefined) this.#remember(stream)
+    const queue = this.#queue
+    this.#queue = []
+    for (const message of queue) {
+      // Nobody awaits these any more.
+      stream.send(message)?.catch(error => this.#host.log.warn({ session: this.#host.label, err: error }, 'a queued message was lost'))
+    }
+  }
+
+  /** The connection of a stream is gone. */
+  remove (stream: SseStream): void {
+    const index = this.#open.indexOf(stream)
+    if (index === -1) return
+    this.#open.splice(index, 1)
+    if (stream.name !== undefined) this.#last = stream
+  }
+
+  /** Sends to the newest stream, or keeps the message for the next one. */
+  send (message: JsonRpcMessage): Promise<void> | undefined {
+    const stream = this.newest ?? this.#last
+    if (stream !== undefined) return stream.send(message)
+    if (this.#queue.length === MAX_QUEUED) {
+      this.#queue.shift()
+      this.#host.log.debug({ session: this.#host.label }, 'no standalone stream is open; the oldest of the waiting messages was dropped')
+    }
+    this.#queue.push(message)
+    return undefined
+  }
+
+  /** Takes a request back that still waits in the queue. False: it was sent. */
+  withdraw (wireId: RequestId): boolean {
+    const index = this.#queue.findIndex(message => 'method' in message && 'id' in message && message.id === wireId)
+    if (index === -1) return false
+    this.#queue.splice(index, 1)
+    return true
+  }
+
+  #remember (stream: SseStream): void {
+    if (!this.#known.includes(stream)) this.#known.push(stream)
+    if (this.#known.length <= MAX_KNOWN) return
+    this.#known.splice(this.#known.findIndex(known => !known.connected), 1)
+  }
+}
