@@ -1,0 +1,62 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import t from 'tap'
+import type { Test } from 'tap'
+import { connect1 } from './fixtures/clients.ts'
+
+// What users install is the tarball, so it is used as they would use it: in a
+// folder of its own, outside this repository and its node_modules.
+
+const run = promisify(execFile)
+const root = join(import.meta.dirname, '..')
+const folder = mkdtempSync(join(tmpdir(), 'packed-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+const installed = (name: string) => JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version
+const consumer = ['fastify', '@modelcontextprotocol/sdk', 'zod', '@types/node'].map(name => `${name}@${installed(name)}`)
+
+const { stdout } = await run('npm', ['pack', '--json', '--loglevel=error', '--pack-destination', folder], { cwd: root })
+const [tarball] = JSON.parse(stdout.slice(stdout.indexOf('[')))
+
+cpSync(join(root, 'test/fixtures/packed'), folder, { recursive: true })
+writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true }))
+await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, tarball.filename), ...consumer], { cwd: folder })
+
+t.test('the tarball has what users need and nothing else', async t => {
+  const files: string[] = tarball.files.map(({ path }: { path: string }) => path)
+  t.strictSame(files.filter(path => !path.startsWith('dist/')).sort(), ['LICENSE', 'README.md', 'package.json'])
+  t.strictSame(files.filter(path => path.startsWith('dist/') && !/\.(js|d\.ts)$/.test(path)), [])
+  const sources = files.filter(path => path.endsWith('.js'))
+  t.strictSame(sources.filter(path => !files.includes(path.replace(/js$/, 'd.ts'))), [], 'every module has its types')
+})
+
+t.test('ESM', t => serves(t, 'esm.mjs'))
+t.test('CommonJS, registered as it is required', t => serves(t, 'common.cjs'))
+
+t.test('TypeScript', async t => {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const settings = ['--module', 'nodenext', '--target', 'es2022', '--strict', '--types', 'node']
+  const { stdout } = await run(process.execPath, [tsc, ...settings, 'typed-esm.mts', 'typed-common.cts'], { cwd: folder })
+    .catch(({ stdout }) => ({ stdout }))
+  t.equal(stdout, '', 'compiles')
+  t.test('as ESM', t => serves(t, 'typed-esm.mjs'))
+  t.test('as CommonJS', t => serves(t, 'typed-common.cjs'))
+})
+
+/** A program in the folder prints where it listens, and a client opens a session and calls its tool. */
+async function serves (t: Test, program: string): Promise<void> {
+  const child = spawn(process.execPath, [program], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(async () => {
+    if (child.exitCode === null && child.kill()) await once(child, 'exit')
+  })
+  const [origin] = await once(createInterface(child.stdout), 'line', { signal: AbortSignal.timeout(20_000) })
+  const client = await connect1(t, `${origin}/mcp`)
+  t.strictSame(await client.tools(), ['greet'])
+  t.equal(await client.call('greet'), 'hello from 1 session')
+  await client.end()
+}
