@@ -1,0 +1,72 @@
+/** What a breaker tells when it opens and closes. */
+export interface BreakerEvents {
+  opened: (why: string) => void
+  /** `outage`: for how many milliseconds it was open. */
+  closed: (outage: number) => void
+}
+
+/**
+ * Stops us from issuing commands to a Redis server that doesn't answer, so
+ * that nothing piles up in the client. A command that outlived its bound stays
+ * in the client and is itself the probe: its answer closes the breaker. When
+ * the client gave up on it without an answer, one command in a while may try.
+ */
+export class Breaker {
+  readonly #events: BreakerEvents
+  readonly #retry: number
+  readonly #unanswered = new Set<object>()
+  #openSince: number | undefined
+  #retryAt = 0
+
+  /** `retry`: milliseconds between tries while no unanswered command is left. */
+  constructor (events: BreakerEvents, retry: number) {
+    this.#events = events
+    this.#retry = retry
+  }
+
+  get open (): boolean {
+    return this.#openSince !== undefined
+  }
+
+  /** Whether a command may be issued now. While open, asking takes the turn. */
+  admits (): boolean {
+    if (this.#openSince === undefined) return true
+    const now = performance.now()
+    if (this.#unanswered.size > 0 || now < this.#retryAt) return false
+    this.#retryAt = now + this.#retry
+    return true
+  }
+
+  /** The server answered, with a result or with an error of its own. */
+  answered (): void {
+    this.reset()
+  }
+
+  /** The command outlived its bound. */
+  overdue (command: object, bound: number): void {
+    this.#unanswered.add(command)
+    this.#trip(`no answer within ${bound} ms`)
+  }
+
+  /** The client gave up on the command without an answer. */
+  failed (command: object, why: string): void {
+    this.#unanswered.delete(command)
+    this.#trip(why)
+  }
+
+  /** A new connection, or an answer: start afresh. */
+  reset (): void {
+    this.#unanswered.clear()
+    if (this.#openSince === undefined) return
+    const outage = performance.now() - this.#openSince
+    this.#openSince = undefined
+    this.#events.closed(outage)
+  }
+
+  #trip (why: string): void {
+    if (this.#openSince !== undefined) return
+    this.#openSince = performance.now()
+    this.#retryAt = this.#openSince + this.#retry
+    this.#events.opened(why)
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * What we use of an ioredis client. Redis and Cluster of ioredis both fit; our
+ * types name only this, so that using the plugin without Redis needs no ioredis.
+ */
+export interface RedisClient {
+  readonly status: string
+  readonly isCluster: boolean
+  readonly options: { keyPrefix?: string | undefined }
+  connect: () => Promise<unknown>
+  evalsha: (sha: string, keys: number, key: string, ...args: string[]) => Promise<unknown>
+  eval: (lua: string, keys: number, key: string, ...args: string[]) => Promise<unknown>
+  on: (event: string, listener: (...args: any[]) => void) => unknown
+  off: (event: string, listener: (...args: any[]) => void) => unknown
+}
+
+/** One connection of a Cluster. */
+export interface ClusterNode extends Pick<RedisClient, 'status' | 'on' | 'off'> {
+  readonly options: { host?: string | undefined, port?: number | undefined }
+}
+
+/** What a Cluster has beyond that. */
+export interface ClusterClient extends RedisClient {
+  /** By slot: `host:port` of the master, then of its replicas. */
+  readonly slots: string[][]
+  nodes: (role: 'all') => ClusterNode[]
+  refreshSlotsCache: () => void
+}
+
+export function isCluster (client: RedisClient): client is ClusterClient {
+  return client.isCluster
+}

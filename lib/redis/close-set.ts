@@ -1,0 +1,34 @@
+import type { Keys } from './keys.ts'
+import type { Link } from './link.ts'
+import { addMembers, deleteKey, readMembers, removeMembers } from './node-scripts.ts'
+
+/** A node that doesn't look for a day is gone. */
+const LIFE = 24 * 3600 * 1000
+const BATCH = 1000
+
+/** A node's close set: ids of sessions that somebody asked to end, on another node. */
+export class CloseSet {
+  readonly #link: Link
+  readonly #key: string
+
+  constructor (link: Link, keys: Keys, node: string) {
+    this.#link = link
+    this.#key = keys.close(node)
+  }
+
+  async add (id: string): Promise<void> {
+    await this.#link.run(addMembers, this.#key, [String(LIFE), id])
+  }
+
+  async read (): Promise<string[]> {
+    return await this.#link.run(readMembers, this.#key) as string[]
+  }
+
+  async remove (ids: string[]): Promise<void> {
+    for (let at = 0; at < ids.length; at += BATCH) await this.#link.run(removeMembers, this.#key, ids.slice(at, at + BATCH))
+  }
+
+  async delete (): Promise<void> {
+    await this.#link.run(deleteKey, this.#key)
+  }
+}

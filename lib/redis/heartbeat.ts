@@ -1,0 +1,95 @@
+import type { NodeIdentity } from '../sessions/directory.ts'
+import { checkUrl, claimId, Rival } from './claim.ts'
+import type { CloseSet } from './close-set.ts'
+import type { NodeRegistry, NodeState } from './node-registry.ts'
+
+export interface HeartbeatParts {
+  registry: NodeRegistry
+  closeSet: CloseSet
+  node: NodeIdentity
+  /** Milliseconds between two beats. */
+  interval: number
+  /** Number of local sessions. */
+  size: () => number
+  /** After each beat. `gone`: our key had vanished. `closed`: ids that others asked us to end. */
+  onBeat: (beat: { gone: boolean, closed: string[] }) => void
+  /** Each interval, and whenever `hurry` was called, whether the beat succeeded or not. */
+  onTick: () => void
+  /** Another live node has our id or url: the heartbeat has ended. */
+  onSuperseded: (by: NodeState, why: Error) => void
+  /** A beat failed. */
+  onFailed: (err: unknown) => void
+}
+
+/** Claims this node's identity and keeps it: one beat at a time. */
+export class Heartbeat {
+  readonly #parts: HeartbeatParts
+  readonly #stopping = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+  #claimed = false
+  #busy = false
+
+  constructor (parts: HeartbeatParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Claims and begins to beat; when Redis doesn't let it, it goes on trying.
+   * @throws NodeDuplicateError
+   */
+  async start (): Promise<void> {
+    this.#timer = setInterval(() => { this.hurry() }, this.#parts.interval).unref()
+    try {
+      await this.#once(() => this.#claim())
+    } catch (err) {
+      if (!(err instanceof Rival)) return this.#parts.onFailed(err)
+      this.stop()
+      await this.#parts.registry.withdraw().catch(failure => this.#parts.onFailed(failure))
+      throw err.error
+    }
+  }
+
+  /** Beats, or claims, now. */
+  async hurry (): Promise<void> {
+    if (this.#stopping.signal.aborted) return
+    await this.#once(() => this.#claimed ? this.#beat() : this.#claim()).catch(err => this.#failed(err))
+    if (!this.#stopping.signal.aborted) this.#parts.onTick()
+  }
+
+  stop (): void {
+    clearInterval(this.#timer)
+    this.#stopping.abort()
+  }
+
+  async #claim (): Promise<void> {
+    const { registry, node, size } = this.#parts
+    await claimId(registry, node, size(), this.#stopping.signal)
+    // Looking for our url may take longer than our key lives.
+    const renew = setInterval(() => { registry.beat(size()).catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
+    await checkUrl(registry, node, this.#stopping.signal).finally(() => clearInterval(renew))
+    this.#claimed = true
+  }
+
+  async #beat (): Promise<void> {
+    const { registry, closeSet, node, size, onBeat } = this.#parts
+    const [beat, closed] = await Promise.all([registry.beat(size()), closeSet.read()])
+    if (typeof beat === 'object') throw new Rival(beat, new Error(`the node id "${node.id}" was claimed by another process`))
+    if (beat === 'gone') await registry.enlist()
+    // First end them, then forget that it was asked: a session that is found without a record in between must not be written again.
+    onBeat({ gone: beat === 'gone', closed })
+    if (closed.length > 0) await closeSet.remove(closed)
+  }
+
+  #failed (err: unknown): void {
+    if (this.#stopping.signal.aborted) return
+    if (!(err instanceof Rival)) return this.#parts.onFailed(err)
+    this.stop()
+    this.#parts.onSuperseded(err.node, err.error)
+  }
+
+  async #once (work: () => Promise<void>): Promise<void> {
+    if (this.#busy) return
+    this.#busy = true
+    await work().finally(() => { this.#busy = false })
+  }
+}

@@ -1,0 +1,173 @@
+import { Breaker } from './breaker.ts'
+import { isCluster, type RedisClient } from './client.ts'
+import { watchConnections } from './connections.ts'
+import type { Script } from './script.ts'
+import { keySlot } from './slot.ts'
+
+/** Redis did not answer, or was not asked because it isn't answering: whether the command took effect is unknown. */
+export class NoAnswer extends Error {}
+
+/** How the connection fares; each is told once a change. */
+export interface LinkEvents {
+  /** A server stopped answering, or the connection is gone. */
+  lost: (why: string) => void
+  /** All answer again, over the connections that were there before. `outage` in milliseconds. */
+  answering: (outage: number) => void
+  /** There is a new connection: what was in Redis may be gone. */
+  reconnected: () => void
+}
+
+/** A command on its way. */
+export interface Issued {
+  /** Settles within the bound. */
+  answer: Promise<unknown>
+  /** Resolves when the client has an answer or has given up, however late. */
+  settled: Promise<unknown>
+}
+
+/** One script on one key. */
+export interface Call { script: Script, key: string, args: string[] }
+
+const BOUND = 1000
+const RETRY = 1000
+
+/**
+ * Bounded access to a Redis client that belongs to the user. Whatever the
+ * client's settings: nothing is issued while it isn't ready or a server hangs,
+ * and every answer is awaited for a limited time. Commands that are issued
+ * together travel together, one pipeline to each server.
+ */
+export class Link {
+  readonly #client: RedisClient
+  readonly #events: LinkEvents
+  readonly #breakers = new Map<string, Breaker>()
+  readonly #unwatch: () => void
+
+  constructor (client: RedisClient, events: LinkEvents) {
+    this.#client = client
+    this.#events = events
+    this.#unwatch = watchConnections(client, {
+      closed: () => events.lost('the connection is closed'),
+      renewed: master => {
+        if (master === undefined) this.#breakers.clear()
+        else this.#breakers.get(master)?.reset()
+        events.reconnected()
+      }
+    })
+    if (client.status === 'wait') client.connect().catch(() => {})
+  }
+
+  /** Whether commands are issued at all. A single hanging master of a Cluster doesn't count. */
+  get ready (): boolean {
+    return this.#client.status === 'ready'
+  }
+
+  /** Waits for a connection that is being made: whether it was, within the bound. */
+  connected (bound: number): Promise<boolean> {
+    if (!['connecting', 'connect'].includes(this.#client.status)) return Promise.resolve(this.ready)
+    return new Promise(resolve => {
+      const done = () => {
+        clearTimeout(timer)
+        this.#client.off('ready', done)
+        this.#client.off('close', done)
+        resolve(this.ready)
+      }
+      const timer = setTimeout(done, bound)
+      this.#client.on('ready', done)
+      this.#client.on('close', done)
+    })
+  }
+
+  /** True while some server hangs. */
+  get ailing (): boolean {
+    return [...this.#breakers.values()].some(breaker => breaker.open)
+  }
+
+  /**
+   * Runs a script on one key.
+   * @throws NoAnswer, or the error that Redis answered.
+   */
+  run (script: Script, key: string, args: string[] = [], bound = BOUND): Promise<unknown> {
+    return this.issue({ script, key, args }, bound).answer
+  }
+
+  /** Runs many scripts at once; the outcomes come in the same order. */
+  all (calls: Call[], bound = BOUND): Promise<Array<PromiseSettledResult<unknown>>> {
+    return Promise.allSettled(calls.map(call => this.issue(call, bound).answer))
+  }
+
+  issue (call: Call, bound = BOUND): Issued {
+    if (!this.ready) return refused('the client is not connected')
+    const breaker = this.#breakerOf(call.key)
+    if (!breaker.admits()) return refused('the server does not answer')
+    const command = this.#send(call)
+    return { answer: within(bound, command, breaker), settled: command.catch(() => {}) }
+  }
+
+  /** A Cluster client learns of a failover only from a server that answers; ask while one doesn't. */
+  refresh (): void {
+    if (this.ailing && this.ready && isCluster(this.#client)) this.#client.refreshSlotsCache()
+  }
+
+  /** Takes our listeners off the client; it stays open. */
+  stop (): void {
+    this.#unwatch()
+  }
+
+  async #send ({ script, key, args }: Call): Promise<unknown> {
+    try {
+      return await this.#client.evalsha(script.sha, 1, key, ...args)
+    } catch (err) {
+      if (!(err instanceof Error && err.message.startsWith('NOSCRIPT'))) throw err
+    }
+    if (!this.ready) throw new NoAnswer('the client is not connected')
+    return await this.#client.eval(script.lua, 1, key, ...args)
+  }
+
+  #breakerOf (key: string): Breaker {
+    const master = isCluster(this.#client)
+      ? this.#client.slots[keySlot((this.#client.options.keyPrefix ?? '') + key)]?.[0] ?? 'unassigned'
+      : 'server'
+    let breaker = this.#breakers.get(master)
+    if (!breaker) {
+      breaker = new Breaker({
+        opened: why => this.#events.lost(master === 'server' ? why : `${why} from ${master}`),
+        closed: outage => { if (!this.ailing) this.#events.answering(outage) }
+      }, RETRY)
+      this.#breakers.set(master, breaker)
+    }
+    return breaker
+  }
+}
+
+function refused (why: string): Issued {
+  return { answer: Promise.reject(new NoAnswer(why)), settled: Promise.resolve() }
+}
+
+function within (bound: number, command: Promise<unknown>, breaker: Breaker): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    let settled = false
+    const overdue = () => {
+      if (settled) return
+      breaker.overdue(command, bound)
+      reject(new NoAnswer(`no answer within ${bound} ms`))
+    }
+    // After a long turn of the event loop the answer may be in the socket already: look there first.
+    const timer = setTimeout(() => setImmediate(overdue), bound)
+    command.then(answer => {
+      breaker.answered()
+      resolve(answer)
+    }, err => {
+      if (isAnswer(err)) breaker.answered()
+      else breaker.failed(command, err.message)
+      reject(isAnswer(err) ? err : new NoAnswer(err.message))
+    }).finally(() => {
+      settled = true
+      clearTimeout(timer)
+    })
+  })
+}
+
+function isAnswer (err: Error): boolean {
+  return err.name === 'ReplyError'
+}

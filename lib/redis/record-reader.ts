@@ -1,0 +1,78 @@
+import { tagOf } from '../session-id.ts'
+import type { SessionRecord } from '../sessions/directory.ts'
+import type { Doubt } from './doubt.ts'
+import type { Keys } from './keys.ts'
+import type { Link } from './link.ts'
+import { MissBudget } from './miss-budget.ts'
+import type { NodeRegistry } from './node-registry.ts'
+import { fromHash } from './record-hash.ts'
+import { readRecord } from './record-scripts.ts'
+import { unavailable } from './unavailable.ts'
+
+const MISSES_A_SECOND = 500
+const BURST = 1000
+/** For how long an absence is remembered, in milliseconds: an id of a live node may still come into being. */
+const LIVE_TAG = 1000
+const OTHER_TAG = 10_000
+const REMEMBERED = 10_000
+
+/** Reads records for ids that clients sent, sparing Redis the ones that don't exist. */
+export class RecordReader {
+  readonly #link: Link
+  readonly #keys: Keys
+  readonly #registry: NodeRegistry
+  readonly #doubt: Doubt
+  readonly #reading = new Map<string, Promise<SessionRecord | undefined>>()
+  /** Absent ids and until when to believe it. */
+  readonly #absent = new Map<string, number>()
+  // Two budgets: a flood of made-up ids must not starve the ids of live nodes.
+  readonly #ofLiveTags = new MissBudget(MISSES_A_SECOND, BURST)
+  readonly #ofOtherTags = new MissBudget(MISSES_A_SECOND, BURST)
+
+  constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt }) {
+    this.#link = parts.link
+    this.#keys = parts.keys
+    this.#registry = parts.registry
+    this.#doubt = parts.doubt
+  }
+
+  /**
+   * The record of an id, or undefined when it is absent beyond doubt.
+   * @throws DirectoryUnavailableError, NoAnswer
+   */
+  read (id: string): Promise<SessionRecord | undefined> {
+    const tag = tagOf(id)
+    if (tag === undefined || (this.#absent.get(id) ?? 0) > performance.now()) return Promise.resolve(undefined)
+    let reading = this.#reading.get(id)
+    if (!reading) {
+      reading = this.#readOnce(id, tag).finally(() => this.#reading.delete(id))
+      this.#reading.set(id, reading)
+    }
+    return reading
+  }
+
+  /** The record as it stands, whatever is remembered. */
+  async fresh (id: string): Promise<SessionRecord | undefined> {
+    return fromHash(id, await this.#link.run(readRecord, this.#keys.session(id)))
+  }
+
+  async #readOnce (id: string, tag: string): Promise<SessionRecord | undefined> {
+    const live = [...(await this.#registry.alive()).values()].some(node => node.tag === tag)
+    const budget = live ? this.#ofLiveTags : this.#ofOtherTags
+    if (!budget.take()) throw unavailable('too many unknown session ids are being asked for')
+    const record = await this.fresh(id)
+    if (record) {
+      budget.giveBack()
+      return record
+    }
+    if (this.#doubt.left > 0) throw unavailable('the connection is new and the records may not be complete yet', this.#doubt.left)
+    this.#remember(id, performance.now() + (live ? LIVE_TAG : OTHER_TAG))
+    return undefined
+  }
+
+  #remember (id: string, until: number): void {
+    this.#absent.delete(id)
+    if (this.#absent.size >= REMEMBERED) this.#absent.delete(this.#absent.keys().next().value!)
+    this.#absent.set(id, until)
+  }
+}

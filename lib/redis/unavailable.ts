@@ -1,0 +1,17 @@
+import { DirectoryUnavailableError } from '../errors.ts'
+import { NoAnswer } from './link.ts'
+
+/** A DirectoryUnavailableError with `retryAfter` in seconds. */
+export function unavailable (why: string, milliseconds = 1000): Error {
+  return Object.assign(new DirectoryUnavailableError(why), { retryAfter: Math.max(1, Math.ceil(milliseconds / 1000)) })
+}
+
+/** Turns a Redis that doesn't answer, or answers with an error, into DirectoryUnavailableError. */
+export async function orUnavailable<T> (work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (err) {
+    if (err instanceof NoAnswer || (err instanceof Error && err.name === 'ReplyError')) throw Object.assign(unavailable(err.message), { cause: err })
+    throw err
+  }
+}
