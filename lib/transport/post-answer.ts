@@ -1,5 +1,6 @@
 import type { AnswerWait, Waiting } from './answer-wait.ts'
 import type { Exchange } from './exchange.ts'
+import { cancelled } from './messages.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcResult, RequestId } from './messages.ts'
 import type { SseStream } from './sse-stream.ts'
 
@@ -9,12 +10,12 @@ export type ResponseMode = 'auto' | 'json' | 'sse'
 export interface AnswerHost {
   readonly responseMode: ResponseMode
   readonly waits: AnswerWait
-  /** Opens the SSE stream of a POST on its exchange; `prime` says whether its client may resume it. */
-  openStream: (exchange: Exchange, prime: boolean) => SseStream
+  /** Opens the SSE stream of a POST on its exchange; with `keep` its messages go to the event store, if there is one. */
+  openStream: (exchange: Exchange, keep: boolean) => SseStream
   /** The stream of a POST has carried its last response. */
   closeStream: (stream: SseStream) => void
-  /** A response that its client will not get. */
-  lost: (what: string) => void
+  /** A message that its client will not get. */
+  dropped: (what: string) => void
 }
 
 /**
@@ -66,11 +67,11 @@ export class PostAnswer implements Waiting {
   }
 
   /** Answers one request. Throws, and answers nothing, when the response can't be serialized. */
-  respond (response: JsonRpcResult | JsonRpcError, keep = true): void {
-    if (this.initialize && this.#host.responseMode === 'sse' && this.#exchange.open) this.#open(true)
+  respond (response: JsonRpcResult | JsonRpcError): void {
+    if (this.initialize && this.#stream === undefined && this.#host.responseMode === 'sse' && this.#exchange.open) this.#open(true)
     if (this.#stream !== undefined) {
-      if (!this.#stream.reachable) this.#host.lost('a response')
-      this.#stream.send(response, keep)?.catch(() => this.#host.lost('a response'))
+      if (!this.#stream.reachable) this.#host.dropped('a response')
+      this.#stream.send(response)?.catch(() => this.#host.dropped('a response'))
       this.#settle()
       return
     }
@@ -88,24 +89,29 @@ export class PostAnswer implements Waiting {
    * unless its client would come back to it; a JSON body has to say something.
    */
   cancel (id: RequestId): void {
-    const error: JsonRpcError = { jsonrpc: '2.0', id, error: { code: -32800, message: 'Request cancelled' } }
     if (this.#stream === undefined && this.#responses === undefined && this.#unanswered === 1 &&
         this.#host.responseMode === 'auto' && this.#exchange.open) this.#open(false)
-    if (this.#stream === undefined || this.#stream.resumable) return this.respond(error)
+    if (this.#stream === undefined || this.#stream.resumable) return this.respond(cancelled(id))
+    this.#settle()
+  }
+
+  /** Answers one request because its session ends. */
+  fail (error: JsonRpcError): void {
+    if (this.#stream === undefined) return this.respond(error)
+    this.#stream.sendLast(error)
     this.#settle()
   }
 
   /** Lets the client poll: ends the connection, its stream goes on when it is resumed. */
   suspend (): void {
-    const stream = this.channel()
-    if (stream?.resumable === true) stream.suspend()
+    this.channel()?.suspend()
   }
 
-  #open (prime: boolean): void {
+  #open (keep: boolean): void {
     this.#host.waits.delete(this)
-    this.#stream = this.#host.openStream(this.#exchange, prime)
+    this.#stream = this.#host.openStream(this.#exchange, keep)
     for (const json of this.#responses ?? []) {
-      if (json !== undefined) this.#stream.send(JSON.parse(json) as JsonRpcMessage)?.catch(() => this.#host.lost('a response'))
+      if (json !== undefined) this.#stream.send(JSON.parse(json) as JsonRpcMessage)?.catch(() => this.#host.dropped('a response'))
     }
     this.#responses = undefined
   }
@@ -116,7 +122,7 @@ export class PostAnswer implements Waiting {
 
   #answerJson (json: string): void {
     this.#host.waits.delete(this)
-    if (!this.#exchange.open) return this.#host.lost('a response')
+    if (!this.#exchange.open) return this.#host.dropped('a response')
     this.#exchange.json(this.#responses === undefined ? json : `[${this.#responses.filter(one => one !== undefined).join(',')}]`)
   }
 }

@@ -1,39 +1,12 @@
 import type { EventStream, Exchange } from './exchange.ts'
 import { eventFrame, KEEP_ALIVE, primingFrame } from './frames.ts'
-import type { KeepAlive, Silent } from './keep-alive.ts'
+import type { Silent } from './keep-alive.ts'
 import type { EventStore } from './mcp-server.ts'
 import type { JsonRpcMessage } from './messages.ts'
+import type { StreamGroup, StreamHost } from './stream-host.ts'
 
 /** A client that leaves more than this unread loses its stream. */
 const MAX_UNSENT = 16 * 1024 * 1024
-
-/** The part of the log that the transport uses; a FastifyBaseLogger fits. */
-export interface TransportLog {
-  debug: (facts: object, text: string) => void
-  warn: (facts: object, text: string) => void
-  error: (facts: object, text: string) => void
-}
-
-/** What a stream needs of its session. */
-export interface StreamHost {
-  readonly keepAlive: KeepAlive
-  readonly eventStore: EventStore | undefined
-  /** Milliseconds a client should wait before it resumes. */
-  readonly retry: number | undefined
-  readonly log: TransportLog
-  /** For log lines, shortened. */
-  readonly label: string
-  /** A connection of the stream is open. */
-  connected: (stream: SseStream) => void
-  /** Its connection is gone, from either side. */
-  disconnected: (stream: SseStream) => void
-}
-
-/** Streams among which messages are shared out. */
-export interface StreamGroup {
-  add: (stream: SseStream) => void
-  remove: (stream: SseStream) => void
-}
 
 /**
  * One SSE stream as the client sees it: a sequence of events that, with an
@@ -86,7 +59,7 @@ export class SseStream implements Silent {
         else this.#out?.write(primingFrame(id, this.#host.retry))
       })
     }
-    this.#group?.add(this)
+    this.#join()
   }
 
   /**
@@ -94,44 +67,53 @@ export class SseStream implements Silent {
    * taken what was written (or is gone). Throws when the message can't be
    * serialized.
    */
-  send (message: JsonRpcMessage, keep = true): Promise<void> | undefined {
+  send (message: JsonRpcMessage): Promise<void> | undefined {
     const json = JSON.stringify(message)
     if (this.name === undefined) {
       return this.#write(eventFrame(json)) ? undefined : this.#out?.drained()
     }
     return this.#step(async () => {
-      const id = keep ? await this.#stored(message) : undefined
+      const id = await this.#stored(message)
       if (id !== undefined && this.connected) this.#resumable = true
       return this.#write(eventFrame(json, id))
     }).then(taken => taken ? undefined : this.#out?.drained())
   }
 
-  /** Ends the connection after what was sent; the stream itself goes on when it is resumed. */
+  /** Sends one event ahead of everything that waits for the event store, and keeps it nowhere: the session ends. */
+  sendLast (message: JsonRpcMessage): void {
+    this.#write(eventFrame(JSON.stringify(message)))
+  }
+
+  /** Ends the connection after what was sent, if the client can come back for the rest of the stream. */
   suspend (): void {
-    if (this.#tail === undefined) this.#out?.end()
-    else this.#step(async () => this.#out?.end())
+    this.#after(() => { if (this.#resumable) this.#out?.end() })
+  }
+
+  /** Ends the connection after what was sent. */
+  end (): void {
+    this.#after(() => this.#out?.end())
+  }
+
+  /** Ends the connection now. */
+  shut (): void {
+    this.#out?.end()
   }
 
   /** Ends the stream after what was sent. */
   finish (done?: () => void): void {
-    if (this.#tail === undefined) {
+    this.#after(() => {
       this.#finished = true
       this.#out?.end()
       done?.()
-    } else {
-      this.#step(async () => {
-        this.#finished = true
-        this.#out?.end()
-        done?.()
-      })
-    }
+    })
   }
 
   /**
    * Goes on in another connection, after the given event. The older connection,
    * if it is still there, is dropped first: its client no longer listens to it.
+   * False, with the exchange untouched: the session has ended.
    */
-  resume (exchange: Exchange, lastEventId: string, store: EventStore): Promise<void> {
+  resume (exchange: Exchange, lastEventId: string, store: EventStore): Promise<boolean> {
     const old = this.#out
     if (old !== undefined) {
       this.#detach()
@@ -139,23 +121,18 @@ export class SseStream implements Silent {
     }
     this.#resumable = true
     return this.#step(async () => {
-      if (!exchange.open) return
+      if (this.#host.ended) return false
       const out = exchange.stream()
       this.#attach(out)
-      this.#group?.add(this)
+      this.#join()
       try {
-        await store.replayEventsAfter(lastEventId, {
-          send: async (id, message) => {
-            // The priming event is kept as an empty object.
-            if (message?.jsonrpc === undefined) return
-            if (!out.write(eventFrame(JSON.stringify(message), id))) await out.drained()
-          }
-        })
+        await store.replayEventsAfter(lastEventId, { send: (id, message) => replayed(out, id, message) })
         if (this.#finished) out.end()
       } catch (error) {
         this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed in a replay; the client may resume again')
         out.end()
       }
+      return true
     })
   }
 
@@ -169,6 +146,11 @@ export class SseStream implements Silent {
     this.#host.keepAlive.add(this)
     this.#host.connected(this)
     out.onEnd(() => { if (this.#out === out) this.#detach() })
+  }
+
+  /** A client that has left already takes no messages from the others. */
+  #join (): void {
+    if (this.connected) this.#group?.add(this)
   }
 
   #detach (): void {
@@ -197,6 +179,11 @@ export class SseStream implements Silent {
     }
   }
 
+  #after (action: () => void): void {
+    if (this.#tail === undefined) action()
+    else this.#step(async () => action())
+  }
+
   #step<T> (step: () => Promise<T>): Promise<T> {
     const done = (this.#tail ?? Promise.resolve()).then(step)
     this.#tail = done.catch(error => {
@@ -204,4 +191,10 @@ export class SseStream implements Silent {
     })
     return done
   }
+}
+
+/** Writes a stored event again, at the pace of the client. The priming event was kept as an empty object. */
+async function replayed (out: EventStream, id: string, message: JsonRpcMessage | Record<string, never>): Promise<void> {
+  if (message.jsonrpc === undefined) return
+  if (!out.write(eventFrame(JSON.stringify(message), id))) await out.drained()
 }

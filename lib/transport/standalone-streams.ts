@@ -1,5 +1,6 @@
-import type { JsonRpcMessage, RequestId } from './messages.ts'
-import type { SseStream, StreamGroup, StreamHost } from './sse-stream.ts'
+import type { JsonRpcMessage } from './messages.ts'
+import type { SseStream } from './sse-stream.ts'
+import type { StreamGroup, StreamHost } from './stream-host.ts'
 
 const MAX_OPEN = 4
 const MAX_QUEUED = 32
@@ -18,7 +19,7 @@ export class StandaloneStreams implements StreamGroup {
   readonly #open: SseStream[] = []
   /** Streams that the event store knows, open or not. */
   readonly #known: SseStream[] = []
-  /** With an event store: what is kept for while no stream is open. */
+  /** The stream that ended last, if its client can come back for what it missed. */
   #last: SseStream | undefined
   #queue: JsonRpcMessage[] = []
 
@@ -38,7 +39,7 @@ export class StandaloneStreams implements StreamGroup {
   /** A stream was opened or resumed: it is the newest from now on. */
   add (stream: SseStream): void {
     this.#open.push(stream)
-    if (this.#open.length > MAX_OPEN) this.#open.shift()!.suspend()
+    if (this.#open.length > MAX_OPEN) this.#open.shift()!.end()
     if (stream.name !== undefined) this.#remember(stream)
     const queue = this.#queue
     this.#queue = []
@@ -53,7 +54,7 @@ export class StandaloneStreams implements StreamGroup {
     const index = this.#open.indexOf(stream)
     if (index === -1) return
     this.#open.splice(index, 1)
-    if (stream.name !== undefined) this.#last = stream
+    this.#last = stream.resumable ? stream : undefined
   }
 
   /** Sends to the newest stream, or keeps the message for the next one. */
@@ -69,7 +70,7 @@ export class StandaloneStreams implements StreamGroup {
   }
 
   /** Takes a request back that still waits in the queue. False: it was sent. */
-  withdraw (wireId: RequestId): boolean {
+  withdraw (wireId: unknown): boolean {
     const index = this.#queue.findIndex(message => 'method' in message && 'id' in message && message.id === wireId)
     if (index === -1) return false
     this.#queue.splice(index, 1)

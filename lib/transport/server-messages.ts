@@ -1,0 +1,82 @@
+import { NoStreamError } from '../errors.ts'
+import { ClientRequests } from './client-requests.ts'
+import type { JsonRpcNotification, JsonRpcRequest, RequestId } from './messages.ts'
+import type { PostAnswer, ResponseMode } from './post-answer.ts'
+import type { SessionStreams } from './session-streams.ts'
+import type { SseStream } from './sse-stream.ts'
+
+export interface ServerMessagesOptions {
+  epoch: string
+  responseMode: ResponseMode
+  calls: ReadonlyMap<RequestId, PostAnswer>
+  streams: SessionStreams
+  /** A message that the client will not get. */
+  dropped: (what: string) => void
+}
+
+/**
+ * Where the requests and notifications of the server go: what belongs to a
+ * call to the answer of its POST, the rest to a standalone stream; each
+ * message to one stream alone.
+ */
+export class ServerMessages {
+  /** The server's requests, and their ids on the wire. */
+  readonly asked: ClientRequests
+  readonly #options: ServerMessagesOptions
+
+  constructor (options: ServerMessagesOptions) {
+    this.asked = new ClientRequests(options.epoch)
+    this.#options = options
+  }
+
+  /** @throws NoStreamError for a request about a call that no stream can carry. */
+  send (message: JsonRpcRequest | JsonRpcNotification, related: RequestId | undefined): Promise<void> | undefined {
+    if ('id' in message) return this.#ask(message, related)
+    if (message.method === 'notifications/cancelled') return this.#giveUp(message, related)
+    return this.#notify(message, related)
+  }
+
+  #ask (message: JsonRpcRequest, related: RequestId | undefined): Promise<void> | undefined {
+    const { calls, streams } = this.#options
+    const request = this.asked.outbound(message)
+    if (related === undefined) {
+      this.asked.sent(message.id, streams.newest)
+      return streams.standalone.send(request)
+    }
+    const stream = this.#carrier(calls.get(related))
+    // The handler waits for the answer: it should learn at once that none will come.
+    if (stream === undefined) throw new NoStreamError(message.method)
+    this.asked.sent(message.id, stream)
+    return stream.send(request)
+  }
+
+  /** The server no longer waits for an answer. */
+  #giveUp (message: JsonRpcNotification, related: RequestId | undefined): Promise<void> | undefined {
+    const { message: cancellation, stream } = this.asked.cancelled(message)
+    if (stream?.reachable === true) return stream.send(cancellation)
+    if (this.#options.streams.standalone.withdraw(cancellation.params?.['requestId'])) return undefined
+    return this.#notify(cancellation, related)
+  }
+
+  #notify (message: JsonRpcNotification, related: RequestId | undefined): Promise<void> | undefined {
+    const { calls, streams, dropped } = this.#options
+    if (related === undefined) return streams.standalone.send(message)
+    const answer = calls.get(related)
+    // A server may greet its client while it answers initialize, before any stream can be there.
+    if (answer?.initialize === true) return streams.standalone.send(message)
+    // Progress stops with the call (spec 2025-11-25, Progress).
+    const late = answer === undefined && message.method === 'notifications/progress'
+    const stream = late ? undefined : this.#carrier(answer)
+    if (stream === undefined) {
+      dropped(message.method)
+      return undefined
+    }
+    return stream.send(message)
+  }
+
+  /** The stream for a message about a call. Where the call's answer is no stream, or over, it is the newest standalone one. */
+  #carrier (answer: PostAnswer | undefined): SseStream | undefined {
+    const { responseMode, streams } = this.#options
+    return answer === undefined || responseMode === 'json' ? streams.newest : answer.channel()
+  }
+}

@@ -1,0 +1,33 @@
+import type { KeepAlive } from './keep-alive.ts'
+import type { EventStore } from './mcp-server.ts'
+import type { SseStream } from './sse-stream.ts'
+
+/** The part of the log that the transport uses; a FastifyBaseLogger fits. */
+export interface TransportLog {
+  debug: (facts: object, text: string) => void
+  warn: (facts: object, text: string) => void
+  error: (facts: object, text: string) => void
+}
+
+/** What a stream needs of its session. */
+export interface StreamHost {
+  readonly keepAlive: KeepAlive
+  readonly eventStore: EventStore | undefined
+  /** Milliseconds a client should wait before it resumes. */
+  readonly retry: number | undefined
+  readonly log: TransportLog
+  /** The session id as log lines may show it. */
+  readonly label: string
+  /** The session has ended: nothing may open any more. */
+  readonly ended: boolean
+  /** A connection of the stream is open. */
+  connected: (stream: SseStream) => void
+  /** Its connection is gone, from either side. */
+  disconnected: (stream: SseStream) => void
+}
+
+/** Streams among which messages are shared out. */
+export interface StreamGroup {
+  add: (stream: SseStream) => void
+  remove: (stream: SseStream) => void
+}
