@@ -24,6 +24,11 @@ export class CloseSet {
     return await this.#link.run(readMembers, this.#key) as string[]
   }
 
+  /** Undefined when Redis doesn't let us. */
+  async tryRead (): Promise<string[] | undefined> {
+    return await this.read().catch(() => undefined)
+  }
+
   async remove (ids: string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += BATCH) await this.#link.run(removeMembers, this.#key, ids.slice(at, at + BATCH))
   }

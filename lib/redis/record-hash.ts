@@ -1,6 +1,7 @@
 import type { NewRecord, SessionRecord } from '../sessions/directory.ts'
 
-const CLIENT_INFO = 1024
+const NAME = 256
+const VERSION = 64
 
 /** The fields that a session knows, as field, value, ... */
 export function toHash (record: NewRecord): string[] {
@@ -33,5 +34,5 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
 
 /** A client may call itself anything; the directory keeps the beginning. */
 function short ({ name, version }: NewRecord['clientInfo']): NewRecord['clientInfo'] {
-  return { name: String(name).slice(0, CLIENT_INFO / 2), version: String(version).slice(0, CLIENT_INFO / 8) }
+  return { name: String(name).slice(0, NAME), version: String(version).slice(0, VERSION) }
 }

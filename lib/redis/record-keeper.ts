@@ -1,81 +1,69 @@
-import type { DirectoryOwner, NewRecord, NodeIdentity } from '../sessions/directory.ts'
+import type { DirectoryOwner, NewRecord } from '../sessions/directory.ts'
 import { before } from './before.ts'
 import type { CloseSet } from './close-set.ts'
-import type { Keys } from './keys.ts'
-import type { Call, Link } from './link.ts'
-import { toHash } from './record-hash.ts'
-import { addRecord, dropRecord, renewRecord, touchIndex, trimIndex } from './record-scripts.ts'
+import type { Link } from './link.ts'
+import type { OwnRecords } from './own-records.ts'
+import { TouchThrottle } from './touch-throttle.ts'
 
-/** Initialize waits for its record this long. */
+/** Initialize waits for its record this long, in milliseconds. */
 const ADD_BOUND = 250
+/** What `clear` waits for writes that are on their way. */
+const SETTLE_BOUND = 1000
 const BATCH = 500
-/** Seconds between two renewals of a session: with its share of the index write, one write a minute. */
-const TOUCH_INTERVAL = 120
-/** The index outlives the node, for listing and for whoever cleans up after it. */
-const INDEX_LIFE = 30 * 24 * 3600 * 1000
 /** More releases than this are left to expire. */
 const RELEASES = 100_000
 
-export interface KeeperParts {
-  link: Link
-  keys: Keys
-  node: NodeIdentity
-  /** Life of a record, in milliseconds. */
-  ttl: number
-  owner: DirectoryOwner
-  closeSet: CloseSet
-}
+export interface KeeperParts { link: Link, records: OwnRecords, closeSet: CloseSet, owner: DirectoryOwner }
 
 /**
- * Keeps the records of this node's sessions: writes, renews and deletes them,
- * and remembers what could not be done until `flush` can do it.
+ * Keeps the records of this node's sessions: remembers what is to be written,
+ * renewed and deleted until Redis has acknowledged it.
  */
 export class RecordKeeper {
-  readonly #parts: KeeperParts
+  readonly #link: Link
+  readonly #records: OwnRecords
+  readonly #closeSet: CloseSet
+  readonly #owner: DirectoryOwner
+  readonly #touches = new TouchThrottle()
   /** Sessions whose record is to be renewed, or written if it is missing. */
   readonly #due = new Set<string>()
   /** Sessions whose record is to be deleted. */
   readonly #releases = new Set<string>()
-  /** Writes that the client has not settled yet, by session: nothing may overtake them. */
+  /** Writes that the client has not settled yet, by session: no deletion may overtake them. */
   readonly #writing = new Map<string, Promise<unknown>>()
-  /** When a session was last written, in seconds since `#start`. */
-  readonly #written = new Map<string, number>()
-  readonly #start = performance.now()
-  #releaseSoon: NodeJS.Immediate | undefined
+  #soon: NodeJS.Immediate | undefined
+  #dropping = false
+  #cleared = false
 
-  constructor (parts: KeeperParts) {
-    this.#parts = parts
+  constructor ({ link, records, closeSet, owner }: KeeperParts) {
+    this.#link = link
+    this.#records = records
+    this.#closeSet = closeSet
+    this.#owner = owner
   }
 
   /** Writes a new record; false when Redis did not acknowledge it in time and it stays due. */
   async add (record: NewRecord): Promise<boolean> {
-    this.#written.set(record.id, this.#seconds())
+    this.#touches.written(record.id)
     const written = await this.#write(record, ADD_BOUND)
-    if (!written && this.#parts.owner.has(record.id)) this.#due.add(record.id)
+    if (!written && this.#owner.has(record.id)) this.#due.add(record.id)
     return written
   }
 
   touch (id: string): void {
-    const now = this.#seconds()
-    if (now - (this.#written.get(id) ?? -TOUCH_INTERVAL) < TOUCH_INTERVAL) return
-    this.#written.set(id, now)
-    this.#due.add(id)
+    if (this.#touches.due(id)) this.#due.add(id)
   }
 
   /** Every record may be gone: look after all of them. */
   verifyAll (): void {
-    for (const id of this.#parts.owner.ids()) this.#due.add(id)
+    for (const id of this.#owner.ids()) this.#due.add(id)
   }
 
   release (id: string): void {
-    this.#due.delete(id)
-    this.#written.delete(id)
+    this.#forget(id)
     if (this.#releases.size >= RELEASES) this.#releases.delete(this.#releases.values().next().value!)
     this.#releases.add(id)
-    this.#releaseSoon ??= setImmediate(() => {
-      this.#releaseSoon = undefined
-      this.#dropReleased()
-    })
+    this.#dropSoon()
   }
 
   /** Whether the record of an id is about to be deleted. */
@@ -86,108 +74,90 @@ export class RecordKeeper {
   /** Does what is due, in batches. What fails stays due. */
   async flush (): Promise<void> {
     const due = [...this.#due]
-    for (let at = 0; at < due.length && this.#parts.link.ready; at += BATCH) {
-      const batch = due.slice(at, at + BATCH).filter(id => this.#due.delete(id) && this.#parts.owner.has(id))
+    for (let at = 0; at < due.length && this.#link.ready && !this.#cleared; at += BATCH) {
+      const batch = due.slice(at, at + BATCH).filter(id => this.#due.delete(id) && this.#owner.has(id))
       const failed = await this.#renew(batch)
-      for (const id of failed) if (this.#parts.owner.has(id)) this.#due.add(id)
+      for (const id of failed) if (this.#owner.has(id)) this.#due.add(id)
       if (failed.length > 0 && failed.length === batch.length) break
     }
     await this.#dropReleased()
   }
 
-  /** Deletes the records of these sessions and of those released, until `deadline` (performance.now()). Returns how many are left. */
+  /** Deletes the records of these sessions and of those released, until `deadline` (performance.now()), and writes none any more. Returns how many are left. */
   async clear (ids: string[], deadline: number): Promise<number> {
-    clearImmediate(this.#releaseSoon)
+    this.#cleared = true
+    clearImmediate(this.#soon)
     const all = [...new Set([...ids, ...this.#releases])]
-    await before(deadline, Promise.all(this.#writing.values()))
+    await before(Math.min(deadline, performance.now() + SETTLE_BOUND), Promise.all(this.#writing.values()))
     let left = all.length
     for (let at = 0; at < all.length; at += BATCH) {
       const bound = deadline - performance.now()
-      if (bound <= 0) break
-      const dropped = await this.#drop(all.slice(at, at + BATCH), bound)
-      left -= dropped
-      if (dropped === 0) break
+      const dropped = bound > 0 ? await this.#records.drop(all.slice(at, at + BATCH), bound) : []
+      if (dropped.length === 0) break
+      left -= dropped.length
     }
     return left
   }
 
+  /** Returns the ids that it could not renew. */
   async #renew (ids: string[]): Promise<string[]> {
-    const { link, keys, node, ttl } = this.#parts
-    const outcomes = await link.all(ids.map(id => ({ script: renewRecord, key: keys.session(id), args: [node.id, node.epoch, String(ttl)] })))
-    const failed: string[] = []
-    const absent: string[] = []
-    const kept: string[] = []
-    ids.forEach((id, i) => {
-      const outcome = outcomes[i]!
-      if (outcome.status === 'rejected') failed.push(id)
-      else if (Number(outcome.value) === 1) kept.push(id)
-      else if (Number(outcome.value) === 0) this.#end(id, 'taken')
-      else absent.push(id)
-    })
-    if (kept.length > 0) link.run(touchIndex, keys.index(node.id), [String(INDEX_LIFE), ...kept]).catch(() => kept.forEach(id => this.#due.add(id)))
-    if (absent.length > 0) failed.push(...await this.#writeAgain(absent))
-    return failed
+    const { taken, absent, failed } = await this.#records.renew(ids)
+    for (const id of taken) this.#end(id, 'taken')
+    return absent.length === 0 ? failed : [...failed, ...await this.#writeAgain(absent)]
   }
 
   /** Absence of a record is a requested close when the id is in our close set, else a loss. */
   async #writeAgain (ids: string[]): Promise<string[]> {
-    const { owner, closeSet } = this.#parts
-    let closed: Set<string>
-    try {
-      closed = new Set(await closeSet.read())
-    } catch {
-      return ids
-    }
+    const closed = await this.#closeSet.tryRead()
+    if (closed === undefined) return ids
     const failed: string[] = []
     await Promise.all(ids.map(async id => {
-      const record = owner.record(id)
-      if (record === undefined || this.#releases.has(id)) return
-      if (closed.has(id)) this.#end(id, 'closed')
-      else if (!await this.#write(record)) failed.push(id)
+      if (closed.includes(id)) return this.#end(id, 'closed')
+      const record = this.#owner.record(id)
+      if (record !== undefined && !this.#cleared && !await this.#write(record)) failed.push(id)
     }))
     return failed
   }
 
   async #write (record: NewRecord, bound?: number): Promise<boolean> {
-    const { link, keys, node, ttl } = this.#parts
     const { id } = record
-    const written = link.issue({ script: addRecord, key: keys.session(id), args: [node.id, node.epoch, String(ttl), ...toHash(record)] }, bound)
-    const indexed = link.issue({ script: touchIndex, key: keys.index(node.id), args: [String(INDEX_LIFE), id] }, bound)
-    const settled = Promise.all([written.settled, indexed.settled])
+    const { outcome, settled } = this.#records.write(record, bound)
     this.#writing.set(id, settled)
-    settled.then(() => this.#writing.delete(id))
-    const [recordWrite, indexWrite] = await Promise.allSettled([written.answer, indexed.answer])
-    if (recordWrite.status === 'fulfilled' && Number(recordWrite.value) === 0) this.#end(id, 'taken')
-    return recordWrite.status === 'fulfilled' && indexWrite.status === 'fulfilled'
+    settled.then(() => {
+      if (this.#writing.get(id) === settled) this.#writing.delete(id)
+      if (this.#releases.has(id)) this.#dropSoon()
+    })
+    if (await outcome === 'taken') this.#end(id, 'taken')
+    return await outcome !== 'failed'
   }
 
   #end (id: string, why: 'closed' | 'taken'): void {
+    this.#forget(id)
+    this.#owner.end(id, why)
+  }
+
+  #forget (id: string): void {
     this.#due.delete(id)
-    this.#written.delete(id)
-    this.#parts.owner.end(id, why)
+    this.#touches.forget(id)
+  }
+
+  #dropSoon (): void {
+    if (this.#cleared) return
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined
+      this.#dropReleased()
+    })
   }
 
   async #dropReleased (): Promise<void> {
-    const ids = [...this.#releases]
-    for (let at = 0; at < ids.length && this.#parts.link.ready; at += BATCH) {
-      const batch = ids.slice(at, at + BATCH)
-      // A write that is still on its way could land after the deletion.
-      for (const id of batch) await this.#writing.get(id)
-      if (await this.#drop(batch) === 0) break
+    if (this.#dropping) return
+    this.#dropping = true
+    while (this.#link.ready && !this.#cleared) {
+      const batch = [...this.#releases].filter(id => !this.#writing.has(id)).slice(0, BATCH)
+      const dropped = batch.length === 0 ? [] : await this.#records.drop(batch)
+      if (dropped.length === 0) break
+      for (const id of dropped) this.#releases.delete(id)
     }
-  }
-
-  /** Returns how many are dealt with. */
-  async #drop (ids: string[], bound?: number): Promise<number> {
-    const { link, keys, node } = this.#parts
-    const calls: Call[] = ids.map(id => ({ script: dropRecord, key: keys.session(id), args: [node.id, node.epoch] }))
-    const outcomes = await link.all([...calls, { script: trimIndex, key: keys.index(node.id), args: ids }], bound)
-    const done = ids.filter((_, i) => outcomes[i]!.status === 'fulfilled')
-    for (const id of done) this.#releases.delete(id)
-    return done.length
-  }
-
-  #seconds (): number {
-    return Math.floor((performance.now() - this.#start) / 1000)
+    this.#dropping = false
   }
 }

@@ -60,10 +60,13 @@ export class RecordReader {
     const live = [...(await this.#registry.alive()).values()].some(node => node.tag === tag)
     const budget = live ? this.#ofLiveTags : this.#ofOtherTags
     if (!budget.take()) throw unavailable('too many unknown session ids are being asked for')
-    const record = await this.fresh(id)
-    if (record) {
-      budget.giveBack()
-      return record
+    let missed = false
+    try {
+      const record = await this.fresh(id)
+      missed = record === undefined
+      if (record) return record
+    } finally {
+      if (!missed) budget.giveBack()
     }
     if (this.#doubt.left > 0) throw unavailable('the connection is new and the records may not be complete yet', this.#doubt.left)
     this.#remember(id, performance.now() + (live ? LIVE_TAG : OTHER_TAG))

@@ -16,7 +16,7 @@ export class Removals {
   readonly #keys: Keys
   readonly #reader: RecordReader
   readonly #doubt: Doubt
-  #queue: Array<{ id: string, by: Remover }> = []
+  readonly #queue = new Map<string, { id: string, by: Remover }>()
 
   constructor (parts: { link: Link, keys: Keys, reader: RecordReader, doubt: Doubt }) {
     this.#link = parts.link
@@ -35,30 +35,22 @@ export class Removals {
     } catch (err) {
       if (!(err instanceof NoAnswer)) throw err
     }
-    if (this.#queue.length >= QUEUE) throw unavailable('too many removals are waiting for it')
-    this.#queue.push({ id, by })
+    const who = by === 'any' ? 'any' : `by ${by.principal}`
+    if (this.#queue.size >= QUEUE) throw unavailable('too many removals are waiting for it')
+    this.#queue.set(`${id} ${who}`, { id, by })
     return 'queued'
   }
 
   /** Applies what was queued; what can't be applied yet stays. */
   async flush (): Promise<void> {
-    const waiting = this.#queue
-    this.#queue = []
-    while (waiting.length > 0 && this.#link.ready) {
-      const { id, by } = waiting[0]!
-      try {
-        const record = await this.#reader.fresh(id)
-        // Its owner may be about to write it again, and must not be left with it.
-        if (record === undefined && this.#doubt.left > 0) break
-        await this.#apply(id, by, record)
-        waiting.shift()
-      } catch (err) {
-        this.#queue.unshift(...waiting)
-        if (err instanceof NoAnswer) return
-        throw err
-      }
+    for (const [key, { id, by }] of this.#queue) {
+      if (!this.#link.ready) return
+      const record = await this.#reader.fresh(id)
+      // Its owner may be about to write it again, and must not be left with it.
+      if (record === undefined && this.#doubt.left > 0) return
+      await this.#apply(id, by, record)
+      this.#queue.delete(key)
     }
-    this.#queue.unshift(...waiting)
   }
 
   /** The owner is told first: an owner that finds its record gone looks into its close set before it writes it again. */

@@ -1,19 +1,20 @@
-import type { FastifyBaseLogger } from 'fastify'
 import { shortId, tagOf } from '../session-id.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, Remover, SessionDirectory } from '../sessions/directory.ts'
+import { Availability, type Log } from './availability.ts'
 import { before } from './before.ts'
 import type { RedisClient } from './client.ts'
 import { CloseSet } from './close-set.ts'
 import { Doubt } from './doubt.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { redisKeys, type Keys } from './keys.ts'
-import { Link, NoAnswer } from './link.ts'
+import { Link } from './link.ts'
 import { listPage, type Page } from './listing.ts'
 import { NodeRegistry } from './node-registry.ts'
+import { OwnRecords } from './own-records.ts'
 import { RecordKeeper } from './record-keeper.ts'
 import { RecordReader } from './record-reader.ts'
-import { Removals } from './removals.ts'
 import { pageIndex } from './record-scripts.ts'
+import { Removals } from './removals.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
 
 /** A node counts as gone after three missed beats. */
@@ -30,7 +31,7 @@ export interface RedisDirectoryOptions {
   ttl: number
   /** Milliseconds between two beats. */
   heartbeat: number
-  log: Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>
+  log: Log
 }
 
 export function redisDirectory (options: RedisDirectoryOptions): SessionDirectory {
@@ -43,26 +44,25 @@ class RedisDirectory implements SessionDirectory {
   readonly #options: RedisDirectoryOptions
   readonly #keys: Keys
   readonly #link: Link
+  readonly #availability: Availability
   readonly #doubt: Doubt
   readonly #registry: NodeRegistry
   readonly #reader: RecordReader
   readonly #removals: Removals
   readonly #closeSet: CloseSet
-  /** Set by start. */
+  /** These three are set by start. */
   #owner!: DirectoryOwner
   #keeper!: RecordKeeper
   #heartbeat: Heartbeat | undefined
   #flushing = false
-  #stopped = false
-  #away = false
-  #complaint = ''
 
   constructor (options: RedisDirectoryOptions) {
-    const { client, node, keyPrefix, heartbeat } = options
+    const { client, node, keyPrefix, heartbeat, log } = options
     this.#options = options
     this.#keys = redisKeys(keyPrefix)
+    this.#availability = new Availability(log)
     this.#link = new Link(client, {
-      lost: why => this.#lost(why),
+      lost: why => this.#availability.lost(why),
       answering: outage => this.#regained({ doubtful: outage > heartbeat, renewed: false }),
       reconnected: () => this.#regained({ doubtful: true, renewed: true })
     })
@@ -75,23 +75,22 @@ class RedisDirectory implements SessionDirectory {
   }
 
   async start (owner: DirectoryOwner): Promise<void> {
-    const { node, ttl, heartbeat } = this.#options
+    const { node, ttl, heartbeat, log } = this.#options
+    const parts = { node, link: this.#link, closeSet: this.#closeSet, onFailed: (err: unknown) => this.#availability.failed(err) }
     this.#owner = owner
-    this.#keeper = new RecordKeeper({ link: this.#link, keys: this.#keys, node, ttl, owner, closeSet: this.#closeSet })
-    if (!await this.#link.connected(CONNECTING)) this.#lost('the client is not connected')
+    this.#keeper = new RecordKeeper({ ...parts, owner, records: new OwnRecords({ ...parts, keys: this.#keys, ttl }) })
+    if (!await this.#link.connected(CONNECTING)) this.#availability.lost('the client is not connected')
     this.#heartbeat = new Heartbeat({
+      ...parts,
       registry: this.#registry,
-      closeSet: this.#closeSet,
-      node,
       interval: heartbeat,
       size: () => owner.size,
       onBeat: beat => this.#onBeat(beat),
-      onTick: () => { this.#flush() },
+      onTick: () => this.#flush(),
       onSuperseded: (by, err) => {
-        this.#options.log.error({ err, node: node.id }, 'another process claimed this node\'s identity')
+        log.error({ err, node: node.id }, 'another process has this node\'s identity')
         owner.superseded({ epoch: by.epoch })
-      },
-      onFailed: err => this.#complain(err)
+      }
     })
     await this.#heartbeat.start()
   }
@@ -105,7 +104,7 @@ class RedisDirectory implements SessionDirectory {
   }
 
   release (id: string): void {
-    if (!this.#stopped) this.#keeper.release(id)
+    this.#keeper.release(id)
   }
 
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
@@ -113,26 +112,24 @@ class RedisDirectory implements SessionDirectory {
     const local = this.#owner.record(id)
     if (local === undefined) return await orUnavailable(this.#removals.remove(id, by))
     if (by !== 'any' && by.principal !== local.principal) return 'unknown'
-    this.#owner.end(id, 'closed')
-    this.#keeper.release(id)
+    this.#endClosed(id)
     return 'removed'
   }
 
-  async locate (id: string): Promise<Location> {
-    return await orUnavailable(this.#locate(id))
+  locate (id: string): Promise<Location> {
+    return orUnavailable(this.#locate(id))
   }
 
-  async list (page: { cursor?: string | undefined, limit: number }): Promise<Page> {
-    return await orUnavailable(listPage({ link: this.#link, keys: this.#keys, registry: this.#registry }, page))
+  list (page: { cursor?: string | undefined, limit: number }): Promise<Page> {
+    return orUnavailable(listPage({ link: this.#link, keys: this.#keys, registry: this.#registry }, page))
   }
 
   async stop (ids: string[], bound: number): Promise<number> {
     const deadline = performance.now() + bound
-    this.#stopped = true
     this.#heartbeat?.stop()
     try {
       const left = await this.#keeper.clear(ids, deadline)
-      await before(deadline, this.#withdraw().catch(err => this.#complain(err)))
+      await before(deadline, this.#withdraw().catch(err => this.#availability.failed(err)))
       return left
     } finally {
       this.#link.stop()
@@ -154,29 +151,40 @@ class RedisDirectory implements SessionDirectory {
   }
 
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
-    this.#complaint = ''
-    for (const id of closed) {
-      if (this.#owner.has(id)) this.#options.log.debug({ session: shortId(id) }, 'session closed on another node')
-      this.#owner.end(id, 'closed')
-      this.#keeper.release(id)
-    }
+    for (const id of closed) this.#endClosed(id)
     if (!gone) return
     this.#doubt.raise()
     this.#keeper.verifyAll()
   }
 
+  /** Whoever asked may have died before the record was deleted, so we delete it as well. */
+  #endClosed (id: string): void {
+    this.#options.log.debug({ session: shortId(id) }, 'a close was asked for')
+    this.#owner.end(id, 'closed')
+    this.#keeper.release(id)
+  }
+
   async #flush (): Promise<void> {
-    if (this.#flushing || this.#stopped) return
+    if (this.#flushing) return
     this.#flushing = true
     try {
       this.#link.refresh()
       await this.#keeper.flush()
       await this.#removals.flush()
     } catch (err) {
-      this.#complain(err)
+      this.#availability.failed(err)
     } finally {
       this.#flushing = false
     }
+  }
+
+  #regained ({ doubtful, renewed }: { doubtful: boolean, renewed: boolean }): void {
+    this.#availability.regained()
+    // Connected before we started: nothing can have been lost since.
+    if (!this.#heartbeat) return
+    if (doubtful) this.#doubt.raise()
+    if (renewed) this.#keeper.verifyAll()
+    this.#heartbeat.hurry()
   }
 
   /** Sessions of an earlier incarnation may be left in the index; then our id stays, for whoever lists or cleans up. */
@@ -185,29 +193,5 @@ class RedisDirectory implements SessionDirectory {
     await this.#closeSet.delete()
     const left = await this.#link.run(pageIndex, this.#keys.index(this.#options.node.id), ['', '', '1']) as string[]
     if (left.length === 0) await this.#registry.forget()
-  }
-
-  #lost (why: string): void {
-    if (this.#away || this.#stopped) return
-    this.#away = true
-    this.#options.log.warn({ why }, 'the session directory in Redis does not answer; local sessions go on without it')
-  }
-
-  #regained ({ doubtful, renewed }: { doubtful: boolean, renewed: boolean }): void {
-    if (this.#stopped) return
-    if (this.#away) this.#options.log.warn('the session directory in Redis answers again')
-    this.#away = false
-    // Connected before start: nothing has been lost that we could know of.
-    if (!this.#heartbeat) return
-    if (doubtful) this.#doubt.raise()
-    if (renewed) this.#keeper.verifyAll()
-    this.#heartbeat.hurry()
-  }
-
-  /** Says once what Redis refuses; that it doesn't answer is said elsewhere. */
-  #complain (err: unknown): void {
-    if (err instanceof NoAnswer || this.#complaint === String(err)) return
-    this.#complaint = String(err)
-    this.#options.log.warn({ err }, 'the session directory in Redis refuses commands')
   }
 }

@@ -1,0 +1,37 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { NoAnswer } from './link.ts'
+
+export type Log = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>
+
+/** Says in the log how the directory fares: once a change, not once a command. */
+export class Availability {
+  readonly #log: Log
+  readonly #refusals = new Set<string>()
+  #away = false
+
+  constructor (log: Log) {
+    this.#log = log
+  }
+
+  lost (why: string): void {
+    if (this.#away) return
+    this.#away = true
+    this.#log.warn({ why }, 'the session directory in Redis does not answer; local sessions go on without it')
+  }
+
+  regained (): void {
+    this.#refusals.clear()
+    if (!this.#away) return
+    this.#away = false
+    this.#log.warn('the session directory in Redis answers again')
+  }
+
+  /** A command failed. That Redis doesn't answer is said elsewhere; what it refuses, once for each reason. */
+  failed (err: unknown): void {
+    if (err instanceof NoAnswer) return
+    const reason = String(err).slice(0, 100)
+    if (this.#refusals.has(reason)) return
+    this.#refusals.add(reason)
+    this.#log.warn({ err }, 'the session directory in Redis failed')
+  }
+}
