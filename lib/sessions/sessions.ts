@@ -111,9 +111,14 @@ export class Sessions implements DirectoryOwner {
     const id = newSessionId(this.node.tag)
     let server: McpServerLike
     let session: LocalSession | undefined
+    // The transport keeps its callbacks for life, and through them whatever
+    // they name: let go of, or each session would hold its first request.
+    let opening: { message: JsonRpcRequest, onOpened: (id: string) => void } | undefined = { message, onOpened }
     const transport = this.#parts.makeTransport({
       sessionId: id,
       onInitialized: async () => {
+        const { message, onOpened } = opening!
+        opening = undefined
         const { name, version } = message.params!['clientInfo'] as { name: string, version: string }
         session = new LocalSession({ id, transport, server, principal, principalKey: key, clientInfo: { name, version } })
         this.#store.add(session)
