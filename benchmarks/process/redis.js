@@ -1,0 +1,34 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
+/** A Redis server of our own, without persistence, on a free port. */
+export async function startRedis () {
+  const port = await freePort()
+  const redis = spawn('redis-server', [
+    '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'
+  ], { stdio: ['ignore', 'pipe', 'inherit'] })
+  redis.once('error', err => { throw err })
+  for await (const chunk of redis.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    if (/ready to accept connections/i.test(chunk)) break
+  }
+  redis.stdout.resume()
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    end: async () => {
+      const exit = once(redis, 'exit')
+      redis.kill()
+      await exit
+    }
+  }
+}
+
+async function freePort () {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}

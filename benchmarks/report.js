@@ -1,0 +1,13 @@
+export function median (numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/** A table of plain text: the first column left, the others right. */
+export function table (head, rows) {
+  const cells = [head, ...rows.map(row => row.map(String))]
+  const widths = head.map((_, column) => Math.max(...cells.map(row => row[column].length)))
+  const line = row => row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join('  ')
+  return [line(cells[0]), widths.map(width => '-'.repeat(width)).join('  '), ...cells.slice(1).map(line)].join('\n')
+}

@@ -1,0 +1,41 @@
+// The plugin with everything on: ids and headers checked, sessions bound to
+// their principal, the directory in Redis.
+// `node sticky.js <redis url> auto|json|sse`
+import Fastify from 'fastify'
+import { Redis } from 'ioredis'
+import mcpSticky from '../../dist/index.js'
+import { obey } from '../process/orders.js'
+import { createEcho } from './echo.js'
+
+const [url, responseMode] = process.argv.slice(2)
+const redis = new Redis(url)
+const app = Fastify()
+
+await app.register(mcpSticky, {
+  createServer: () => createEcho(),
+  redis,
+  responseMode,
+  principal: request => ({ issuer: 'bench', subject: request.headers['x-user'] }),
+  session: { maxPerNode: 100_000, maxPerPrincipal: 100_000 }
+})
+
+obey({
+  listen: async () => {
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    return app.server.address().port
+  },
+  streams,
+  nodeKey: () => `mcp:node:${app.mcpSessions.node.id}`
+})
+
+/** Open streams of all sessions. */
+async function streams () {
+  let count = 0
+  let cursor
+  do {
+    const page = await app.mcpSessions.list({ limit: 1000, ...(cursor && { cursor }) })
+    for (const { id } of page.sessions) count += app.mcpSessions.get(id)?.streams ?? 0
+    cursor = page.cursor
+  } while (cursor)
+  return count
+}
