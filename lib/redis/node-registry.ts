@@ -87,9 +87,9 @@ export class NodeRegistry {
     return now
   }
 
-  /** Takes our key away; false when it isn't ours. */
+  /** Takes our key away; false when it is another's by now. */
   async withdraw (): Promise<boolean> {
-    return Number(await this.#link.run(dropNode, this.#keys.node(this.#node.id), [this.#node.epoch])) === 1
+    return Number(await this.#link.run(dropNode, this.#keys.node(this.#node.id), [this.#node.epoch])) !== -1
   }
 
   /** Takes our id away: no sessions are left in our index. */

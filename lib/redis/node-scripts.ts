@@ -20,11 +20,12 @@ export const readNode = script("return redis.call('GET', KEYS[1])")
 
 /**
  * Deletes a node's key if it is this epoch's.
- * KEYS[1] node; ARGV epoch. Returns 1 deleted, 0 not.
+ * KEYS[1] node; ARGV epoch. Returns 1 deleted, 0 absent, -1 another epoch's.
  */
 export const dropNode = script(`
 local value = redis.call('GET', KEYS[1])
-if not value or cjson.decode(value).epoch ~= ARGV[1] then return 0 end
+if not value then return 0 end
+if cjson.decode(value).epoch ~= ARGV[1] then return -1 end
 return redis.call('DEL', KEYS[1])`)
 
 /**
