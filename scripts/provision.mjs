@@ -1,5 +1,6 @@
-// Makes sure that what the tests start is there: a Redis server.
+// Makes sure that what the tests start is there: a Redis server and a Traefik.
 import { spawnSync } from 'node:child_process'
+import { traefikBinary } from './traefik.mjs'
 
 const wanted = process.env.REDIS_SERVER_BIN ?? 'redis-server'
 const works = () => spawnSync(wanted, ['--version'], { stdio: 'ignore' }).status === 0
@@ -11,6 +12,13 @@ if (!works()) {
     console.error('Install Redis 7 or newer, or set REDIS_SERVER_BIN to the path of a redis-server.')
     process.exitCode = 1
   }
+}
+
+try {
+  await traefikBinary()
+} catch (error) {
+  console.error(error.message)
+  process.exitCode = 1
 }
 
 /** Installs redis-server where that is possible without asking; returns what stood in the way. */
