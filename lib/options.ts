@@ -70,6 +70,12 @@ export interface McpStickyOptions {
     /** More sessions of one principal on this node are refused with 429. Default 1000. */
     maxPerPrincipal?: number
   }
+  drain?: {
+    /** `drain()` keeps taking sessions this long, until the proxy has seen that the node left the pool. Default 2500: two health checks a second apart, and some. */
+    grace?: number
+    /** Calls in flight get this long to finish. Default 10000. */
+    timeout?: number
+  }
   /** Who sent a request. A session answers to the principal that opened it, and to nobody else. Default: everybody is anonymous. */
   principal?: (request: FastifyRequest) => Principal | null | undefined | Promise<Principal | null | undefined>
   /** What handlers get as `extra.authInfo` (1.x) or `ctx.http.authInfo` (2.x). */
@@ -89,17 +95,18 @@ export interface McpStickyOptions {
 }
 
 /** The options, checked, with every default in place. */
-export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 'stream' | 'redis' | 'misroute' | 'orphan'> {
+export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 'stream' | 'drain' | 'redis' | 'misroute' | 'orphan'> {
   path: string
   keyPrefix: string
   node: { id: string, url: string | undefined, heartbeat: number }
   responseMode: 'auto' | 'json' | 'sse'
   stream: { wait: number, keepAlive: number, retry: number }
   session: { ttl: number, idleTimeout: number, firstUseTimeout: number, maxPerNode: number, maxPerPrincipal: number }
+  drain: { grace: number, timeout: number }
   routeOptions: RouteShorthandOptions
 }
 
-const NAMES = ['createServer', 'path', 'redis', 'keyPrefix', 'node', 'misroute', 'orphan', 'responseMode', 'stream', 'session',
+const NAMES = ['createServer', 'path', 'redis', 'keyPrefix', 'node', 'misroute', 'orphan', 'responseMode', 'stream', 'session', 'drain',
   'principal', 'authInfo', 'allowedHosts', 'allowedOrigins', 'eventStore', 'routeOptions', 'prefix', 'logLevel', 'logSerializers']
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
@@ -110,10 +117,11 @@ const DAY = 24 * 60 * MINUTE
  */
 export function readOptions (options: McpStickyOptions): Settings {
   known('', options, NAMES)
-  const { node = {}, session = {}, stream = {}, routeOptions = {} } = options
+  const { node = {}, session = {}, stream = {}, drain = {}, routeOptions = {} } = options
   known('node', node, ['id', 'url', 'heartbeat'])
   known('session', session, ['ttl', 'idleTimeout', 'firstUseTimeout', 'maxPerNode', 'maxPerPrincipal'])
   known('stream', stream, ['wait', 'keepAlive', 'retry'])
+  known('drain', drain, ['grace', 'timeout'])
   if (typeof options.createServer !== 'function') throw new OptionError('createServer', 'must be a function that returns an MCP server')
   for (const name of ['principal', 'authInfo'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function') throw new OptionError(name, 'must be a function of the request')
@@ -149,6 +157,7 @@ export function readOptions (options: McpStickyOptions): Settings {
       maxPerNode: count('session.maxPerNode', session.maxPerNode, 10_000),
       maxPerPrincipal: count('session.maxPerPrincipal', session.maxPerPrincipal, 1000)
     },
+    drain: { grace: duration('drain.grace', drain.grace, 2500, { least: 0 }), timeout: duration('drain.timeout', drain.timeout, 10_000, { least: 0 }) },
     ...hostLists(options),
     ...eventStore(options)
   }

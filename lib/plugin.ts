@@ -7,6 +7,7 @@ import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
 import { registeredClient } from './redis/registered-client.ts'
 import { redisDirectory } from './redis/session-directory.ts'
+import { healthRoutes } from './routes/health.ts'
 import { refusalCounters, refuser } from './routes/refusal.ts'
 import { mcpRoutes } from './routes/routes.ts'
 import { originGuard } from './security/origin.ts'
@@ -17,6 +18,7 @@ import { mcpSessions } from './sessions/mcp-sessions.ts'
 import type { McpSessions } from './sessions/mcp-sessions.ts'
 import { Sessions } from './sessions/sessions.ts'
 import type { TransportEvents } from './sessions/sessions.ts'
+import { within } from './sessions/within.ts'
 import { SessionStore } from './sessions/store.ts'
 import { AnswerWait } from './transport/answer-wait.ts'
 import { KeepAlive } from './transport/keep-alive.ts'
@@ -29,7 +31,7 @@ declare module 'fastify' {
 }
 
 /** preClose must end before Fastify's pluginTimeout (10 s by default) does; calls in flight get this much of it. */
-const GRACE = 3000
+const CLOSE_GRACE = 3000
 /** How long onClose may take, for the sessions and for the directory alike. */
 const CLOSE_BOUND = 5000
 
@@ -54,10 +56,10 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     log: app.log
   })
   const refused = refusalCounters()
-  app.decorate('mcpSessions', mcpSessions(sessions, refused, app.log))
+  app.decorate('mcpSessions', mcpSessions({ sessions, refused, drain: settings.drain, log: app.log }))
 
   app.addHook('onReady', () => sessions.start())
-  app.addHook('preClose', () => sessions.quiesce(GRACE))
+  app.addHook('preClose', () => within(CLOSE_GRACE, sessions.drain({ grace: 0, timeout: CLOSE_GRACE })))
   app.addHook('onClose', () => sessions.shutdown(CLOSE_BOUND))
 
   await app.register(mcpRoutes, {
@@ -75,6 +77,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
       loopbackOnly: settings.node.url === undefined ? loopbackOnly(app) : () => false
     })
   })
+  if (settings.node.url !== undefined) await app.register(healthRoutes, { sessions })
   if (settings.authInfo !== undefined && settings.principal === undefined) {
     app.log.warn('fastify-mcp-sticky: authInfo is set and principal is not, so a session answers to everybody who knows its id; set principal to bind it')
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { NodeDuplicateError } from '../errors.ts'
 import type { NodeIdentity } from '../sessions/directory.ts'
-import type { NodeRegistry, NodeState } from './node-registry.ts'
+import type { NodeRegistry, NodeState, Report } from './node-registry.ts'
 
 /** A live node has our id or url. */
 export class Rival extends Error {
@@ -20,9 +20,9 @@ export class Rival extends Error {
  * a live node renews it within that time, a dead incarnation's is taken over.
  * @throws Rival
  */
-export async function claimId (registry: NodeRegistry, node: NodeIdentity, sessions: number, signal: AbortSignal): Promise<void> {
-  let holder = await registry.beat(sessions)
-  if (typeof holder === 'object' && !await renewed(registry, holder, signal)) holder = await registry.beat(sessions, holder.raw)
+export async function claimId (registry: NodeRegistry, node: NodeIdentity, report: Report, signal: AbortSignal): Promise<void> {
+  let holder = await registry.beat(report)
+  if (typeof holder === 'object' && !await renewed(registry, holder, signal)) holder = await registry.beat(report, holder.raw)
   if (typeof holder === 'object') {
     throw new Rival(holder, new NodeDuplicateError(`a live node has the id "${node.id}" already; give each process its own \`node.id\``))
   }

@@ -1,7 +1,7 @@
 import type { NodeIdentity } from '../sessions/directory.ts'
 import { checkUrl, claimId, Rival } from './claim.ts'
 import type { CloseSet } from './close-set.ts'
-import type { NodeRegistry, NodeState } from './node-registry.ts'
+import type { NodeRegistry, NodeState, Report } from './node-registry.ts'
 
 export interface HeartbeatParts {
   registry: NodeRegistry
@@ -9,8 +9,8 @@ export interface HeartbeatParts {
   node: NodeIdentity
   /** Milliseconds between two beats. */
   interval: number
-  /** Number of local sessions. */
-  size: () => number
+  /** What the others should know of this node. */
+  report: () => Report
   /** After each beat. `gone`: our key had vanished. `closed`: ids that others asked us to end. */
   onBeat: (beat: { gone: boolean, closed: string[] }) => void
   /** Each interval, and whenever `hurry` was called, whether the beat succeeded or not. */
@@ -62,17 +62,17 @@ export class Heartbeat {
   }
 
   async #claim (): Promise<void> {
-    const { registry, node, size } = this.#parts
-    await claimId(registry, node, size(), this.#stopping.signal)
+    const { registry, node, report } = this.#parts
+    await claimId(registry, node, report(), this.#stopping.signal)
     // Looking for our url may take longer than our key lives.
-    const renew = setInterval(() => { registry.beat(size()).catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
+    const renew = setInterval(() => { registry.beat(report()).catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
     await checkUrl(registry, node, this.#stopping.signal).finally(() => clearInterval(renew))
     this.#claimed = true
   }
 
   async #beat (): Promise<void> {
-    const { registry, closeSet, node, size, onBeat } = this.#parts
-    const [beat, closed] = await Promise.all([registry.beat(size()), closeSet.read()])
+    const { registry, closeSet, node, report, onBeat } = this.#parts
+    const [beat, closed] = await Promise.all([registry.beat(report()), closeSet.read()])
     if (typeof beat === 'object') throw new Rival(beat, new Error(`the node id "${node.id}" was claimed by another process`))
     if (beat === 'gone') await registry.enlist()
     // First end them, then forget that it was asked: a session that is found without a record in between must not be written again.

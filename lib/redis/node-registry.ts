@@ -1,16 +1,14 @@
-import type { NodeIdentity } from '../sessions/directory.ts'
+import type { NodeIdentity, NodeStatus } from '../sessions/directory.ts'
 import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
 import { addMembers, beatNode, dropNode, readMembers, readNode, removeMembers } from './node-scripts.ts'
 
+/** What a node tells the others at each beat. */
+export type Report = Pick<NodeStatus, 'state' | 'sessions'>
+
 /** What a node's key says. */
-export interface NodeState {
-  id: string
-  url?: string | undefined
-  tag: string
+export interface NodeState extends NodeStatus {
   epoch: string
-  state: 'up'
-  sessions: number
   /** Counts the beats, so that a renewed key can be told from one that is only still there. */
   beat: number
   /** Milliseconds between the beats. */
@@ -42,9 +40,9 @@ export class NodeRegistry {
   }
 
   /** Claims or renews our key. `over`: the value of a dead incarnation that may be replaced. */
-  async beat (sessions: number, over = ''): Promise<Beat> {
+  async beat (report: Report, over = ''): Promise<Beat> {
     const { id, url, tag, epoch } = this.#node
-    const value = JSON.stringify({ url, tag, epoch, state: 'up', sessions, beat: ++this.#beats, heartbeat: this.#heartbeat })
+    const value = JSON.stringify({ url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat })
     const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, epoch, String(3 * this.#heartbeat), over])
     if (typeof outcome === 'string' && outcome.startsWith('{')) return parse(id, outcome)
     return Number(outcome) === 1 ? 'renewed' : 'gone'

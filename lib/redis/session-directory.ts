@@ -1,5 +1,5 @@
 import { shortId, tagOf } from '../session-id.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeIdentity, Remover, SessionDirectory } from '../sessions/directory.ts'
+import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory } from '../sessions/directory.ts'
 import { Availability, type Log } from './availability.ts'
 import { before } from './before.ts'
 import type { RedisClient } from './client.ts'
@@ -84,7 +84,7 @@ class RedisDirectory implements SessionDirectory {
       ...parts,
       registry: this.#registry,
       interval: heartbeat,
-      size: () => owner.size,
+      report: () => ({ state: owner.draining ? 'draining' : 'up', sessions: owner.size }),
       onBeat: beat => this.#onBeat(beat),
       onTick: () => this.#flush(),
       onSuperseded: (by, err) => {
@@ -122,6 +122,15 @@ class RedisDirectory implements SessionDirectory {
 
   list (page: { cursor?: string | undefined, limit: number }): Promise<Page> {
     return orUnavailable(listPage({ link: this.#link, keys: this.#keys, registry: this.#registry }, page))
+  }
+
+  async nodes (): Promise<NodeStatus[]> {
+    const alive = [...(await orUnavailable(this.#registry.alive())).values()]
+    return alive.map(({ id, url, tag, state, sessions }) => ({ id, url, tag, state, sessions })).sort((a, b) => a.id < b.id ? -1 : 1)
+  }
+
+  announce (): void {
+    this.#heartbeat?.hurry()
   }
 
   async stop (ids: string[], bound: number): Promise<number> {

@@ -33,7 +33,7 @@ function streamOf ({ sessions, refuse, resumable }: RouteContext, request: Fasti
   if (!transport.acceptsVersion(version)) {
     return refuse(reply, 'unsupported_protocol_version', { detail: transport.acceptedVersions.join(', ') })
   }
-  if (sessions.state !== 'open') return refuse(reply, 'node_closing', { retryAfter: RETRY_AFTER })
+  if (sessions.state === 'closing') return refuse(reply, 'node_closing', { retryAfter: RETRY_AFTER })
   sessions.touch(session)
   const lastEventId = request.headers['last-event-id']
   const exchange = new ReplyExchange(reply)

@@ -74,7 +74,7 @@ function open (context: RouteContext, request: FastifyRequest, reply: FastifyRep
   const { id } = message
   const problem = initializeProblem(message)
   if (problem !== undefined) return refuse(reply, 'initialize_invalid', { id, detail: problem })
-  if (sessions.state !== 'open') return refuse(reply, 'node_closing', { id, retryAfter: RETRY_AFTER })
+  if (sessions.state === 'closing') return refuse(reply, 'node_closing', { id, retryAfter: RETRY_AFTER })
   sessions.open({
     request,
     message,

@@ -33,6 +33,18 @@ export interface NodeIdentity {
   url?: string | undefined
 }
 
+/** A live node, as the directory knows it. */
+export interface NodeStatus {
+  id: string
+  /** How the proxy and the other nodes reach it, if they can. */
+  url?: string | undefined
+  tag: string
+  /** A draining node takes no new sessions. */
+  state: 'up' | 'draining'
+  /** Number of its sessions at its last beat. */
+  sessions: number
+}
+
 /** Where an id that this process doesn't hold stands. */
 export type Location =
   /** Recorded, and its owner is alive. `tag` and `url` are the owner's. */
@@ -45,6 +57,8 @@ export type Location =
 export interface DirectoryOwner {
   /** Number of local sessions. */
   readonly size: number
+  /** What other nodes are told of this one. */
+  readonly draining: boolean
   has: (id: string) => boolean
   /** The record of a local session, undefined when it is gone. */
   record: (id: string) => NewRecord | undefined
@@ -123,6 +137,15 @@ export interface SessionDirectory {
    * @throws DirectoryUnavailableError, OptionError for a cursor that is not ours.
    */
   list: (page: { cursor?: string | undefined, limit: number }) => Promise<{ sessions: SessionRecord[], cursor?: string }>
+
+  /**
+   * The live nodes, this one included, sorted by id; at most one heartbeat old.
+   * @throws DirectoryUnavailableError
+   */
+  nodes: () => Promise<NodeStatus[]>
+
+  /** Something about this node changed that the others should hear of before the next beat. */
+  announce: () => void
 
   /**
    * Ends the heartbeat and deletes the records of these sessions (compare and

@@ -3,7 +3,7 @@ import { DirectoryUnavailableError, OptionError } from '../errors.ts'
 import { principalKey } from '../security/principal.ts'
 import type { Principal } from '../security/principal.ts'
 import { shortId } from '../session-id.ts'
-import type { SessionRecord } from './directory.ts'
+import type { NodeStatus, SessionRecord } from './directory.ts'
 import type { McpSession } from './session.ts'
 import type { Ended, Sessions } from './sessions.ts'
 
@@ -46,6 +46,11 @@ export interface McpSessions {
    */
   list: (page?: { cursor?: string, limit?: number }) => Promise<{ sessions: SessionRecord[], cursor?: string }>
   /**
+   * The live nodes of the cluster, this one included, at most one heartbeat old.
+   * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
+   */
+  nodes: () => Promise<NodeStatus[]>
+  /**
    * Ends a session on whichever node it lives, or all sessions of a principal.
    * Returns how many were found. While the directory can't be reached the
    * removal of one id is queued and counts; a principal's rejects once the
@@ -53,10 +58,22 @@ export interface McpSessions {
    * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
    */
   close: (which: string | { principal: Principal }) => Promise<number>
+  /**
+   * Takes this node out of service; call it before `app.close()`. The node
+   * leaves the proxy's pool, after `drain.grace` takes no new sessions, calls in
+   * flight get up to `drain.timeout`, then streams end. Sessions stay until
+   * `app.close()`. Called again, it returns the same promise.
+   */
+  drain: () => Promise<void>
 }
 
 /** The public face of the sessions. */
-export function mcpSessions (sessions: Sessions, refused: Record<string, number>, log: FastifyBaseLogger): McpSessions {
+export function mcpSessions ({ sessions, refused, drain, log }: {
+  sessions: Sessions
+  refused: Record<string, number>
+  drain: { grace: number, timeout: number }
+  log: FastifyBaseLogger
+}): McpSessions {
   const { id, tag, url } = sessions.node
   const node = url === undefined ? { id, tag } : { id, tag, url }
 
@@ -112,6 +129,9 @@ export function mcpSessions (sessions: Sessions, refused: Record<string, number>
       if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw new OptionError('limit', 'must be a whole number from 1 to 1000')
       return sessions.list({ cursor, limit })
     },
+
+    nodes: () => sessions.nodes(),
+    drain: () => sessions.drain(drain),
 
     async close (which) {
       if (typeof which === 'string') return await sessions.close(which, 'any') === 'unknown' ? 0 : 1

@@ -1,7 +1,7 @@
 import { NodeDuplicateError } from '../errors.ts'
 import { tagOf } from '../session-id.ts'
 import { fromCursor, toCursor } from './cursor.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeIdentity, Remover, SessionDirectory, SessionRecord } from './directory.ts'
+import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from './directory.ts'
 
 /** What memory directories of one process can share. */
 export interface MemorySpace {
@@ -90,6 +90,14 @@ class MemoryDirectory implements SessionDirectory {
     const end = sessions.at(-1)
     return end && rest.length > limit ? { sessions, cursor: toCursor([end.node, String(end.lastSeenAt), end.id]) } : { sessions }
   }
+
+  async nodes (): Promise<NodeStatus[]> {
+    return [...this.#space.nodes.values()]
+      .map(({ node: { id, url, tag }, owner }) => ({ id, url, tag, state: owner.draining ? 'draining' as const : 'up' as const, sessions: owner.size }))
+      .sort((a, b) => compare(a.id, b.id))
+  }
+
+  announce (): void {}
 
   async stop (ids: string[], _bound: number): Promise<number> {
     for (const id of ids) this.release(id)

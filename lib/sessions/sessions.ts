@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { ServerFailedError } from '../errors.ts'
 import { newSessionId, shortId } from '../session-id.ts'
@@ -8,11 +9,12 @@ import type { MessageExtra } from '../transport/extra.ts'
 import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { JsonRpcRequest } from '../transport/messages.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeIdentity, SessionDirectory, SessionRecord } from './directory.ts'
+import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, SessionDirectory, SessionRecord } from './directory.ts'
 import { startReaper } from './reaper.ts'
 import type { Reaped } from './reaper.ts'
 import { LocalSession } from './session.ts'
 import type { Full, SessionStore } from './store.ts'
+import { within } from './within.ts'
 
 /** Why a session ended. */
 export type Ended = Reaped
@@ -54,12 +56,16 @@ export class Sessions implements DirectoryOwner {
     requested: 0, requested_elsewhere: 0, server_closed: 0, taken: 0, shutdown: 0, idle: 0, never_used: 0
   }
 
-  /** Only an open node takes new sessions. */
-  state: 'open' | 'closing' | 'superseded' = 'open'
+  /**
+   * `draining`: out of the pool, still taking what arrives. `closing`: no new
+   * sessions. `superseded`: nothing is served, another process has this id.
+   */
+  state: 'open' | 'draining' | 'closing' | 'superseded' = 'open'
   readonly #parts: SessionsParts
   readonly #store: SessionStore
   readonly #directory: SessionDirectory
   #stopReaper = (): void => {}
+  #drained: Promise<void> | undefined
 
   constructor (parts: SessionsParts) {
     this.#parts = parts
@@ -69,6 +75,7 @@ export class Sessions implements DirectoryOwner {
   }
 
   get size (): number { return this.#store.size }
+  get draining (): boolean { return this.state !== 'open' }
   get (id: string): LocalSession | undefined { return this.#store.get(id) }
   has (id: string): boolean { return this.#store.has(id) }
   ids (): Iterable<string> { return this.#store.ids() }
@@ -169,6 +176,10 @@ export class Sessions implements DirectoryOwner {
     return this.#store.has(id) ? { status: 'local' } : this.#directory.locate(id)
   }
 
+  nodes (): Promise<NodeStatus[]> {
+    return this.#directory.nodes()
+  }
+
   list (page: { cursor?: string | undefined, limit: number }): Promise<{ sessions: SessionRecord[], cursor?: string }> {
     return this.#directory.list(page)
   }
@@ -182,14 +193,32 @@ export class Sessions implements DirectoryOwner {
     return 'removed'
   }
 
-  /** No new sessions from here on; calls in flight get up to `bound` milliseconds, then every stream ends. */
-  async quiesce (bound: number): Promise<void> {
-    if (this.state === 'open') this.state = 'closing'
-    const until = performance.now() + bound
-    while (performance.now() < until && [...this.#store.values()].some(session => session.busy)) {
-      await new Promise(resolve => setTimeout(resolve, 20))
+  /**
+   * Takes this node out of service before it closes: leaves the pool, gives the
+   * proxy `grace` milliseconds to see it, then takes no new sessions, and gives
+   * calls in flight up to `timeout` milliseconds. Streams end last.
+   */
+  drain ({ grace, timeout }: { grace: number, timeout: number }): Promise<void> {
+    this.#drained ??= this.#drain(grace, timeout)
+    return this.#drained
+  }
+
+  async #drain (grace: number, timeout: number): Promise<void> {
+    if (this.state === 'open') {
+      this.state = 'draining'
+      this.#directory.announce()
+      this.#parts.log.info({ sessions: this.size }, 'mcp node is draining')
+      if (grace > 0) await setTimeout(grace)
     }
+    if (this.state === 'draining') this.state = 'closing'
+    const until = performance.now() + timeout
+    while (performance.now() < until && this.#busy()) await setTimeout(20)
     for (const session of this.#store.values()) session.transport.endStreams()
+  }
+
+  #busy (): boolean {
+    for (const session of this.#store.values()) if (session.busy) return true
+    return false
   }
 
   /**
@@ -235,10 +264,4 @@ export class Sessions implements DirectoryOwner {
       this.#parts.log.warn({ err: error, session: shortId(id) }, 'closing an MCP server failed')
     }
   }
-}
-
-async function within (bound: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout
-  await Promise.race([work, new Promise(resolve => { timer = setTimeout(resolve, bound) })])
-  clearTimeout(timer!)
 }

@@ -1,0 +1,72 @@
+// A node that leaves: the pool first, then its calls, then its streams.
+import t from 'tap'
+import { randomUUID } from 'node:crypto'
+import { request } from 'undici'
+import { startApp } from '../fixtures/app.ts'
+import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
+import { connect, startRedis } from '../fixtures/redis.ts'
+import { waiting } from '../fixtures/session-server.ts'
+import { until } from '../fixtures/until.ts'
+
+const health = async (url: string, question: 'ready' | 'alive'): Promise<number> =>
+  (await send(new URL(`/mcp-sticky/${question}`, url).href, { method: 'GET' })).status
+
+t.test('the health paths are there for a proxy, and only with node.url', async t => {
+  const alone = await startApp(t)
+  t.equal(await health(alone.url, 'ready'), 404)
+  const node = await startApp(t, { node: { url: 'http://10.0.0.1:3000' } })
+  t.equal(await health(node.url, 'ready'), 200)
+  t.equal(await health(node.url, 'alive'), 200)
+  t.notOk(node.log.some(line => /incoming request/.test(line.msg) && JSON.stringify(line).includes('/mcp-sticky/')), 'and fill no log')
+})
+
+t.test('drain: out of the pool at once, new sessions during the grace, none after, calls finish, streams end', async t => {
+  const redis = await startRedis(t)
+  const keyPrefix = `test:${randomUUID()}:`
+  const start = (id: string): ReturnType<typeof startApp> => startApp(t, { redis: connect(t, redis), keyPrefix, node: { id, url: `http://${id}.example`, heartbeat: 100 }, drain: { grace: 300, timeout: 30_000 } })
+  const [a, b] = [await start('a'), await start('b')]
+  const states = async (): Promise<string> => (await b.app.mcpSessions.nodes()).map(({ id, state }) => `${id} ${state}`).join()
+  await until('both nodes are known', async () => await states() === 'a up,b up')
+
+  const { app } = a
+  const id = await open(a.url)
+  const stream = await request(a.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': id } })
+  let streamEnded = false
+  stream.body.on('end', () => { streamEnded = true }).resume()
+  let release = (): void => {}
+  waiting.set(id, go => { release = go })
+  const answer = inSession(a.url, id, call('wait'))
+  await until('the call is in flight', () => app.mcpSessions.get(id)!.busy)
+
+  const drained = app.mcpSessions.drain()
+  t.equal(app.mcpSessions.drain(), drained)
+  t.equal(await health(a.url, 'ready'), 503)
+  t.equal(await health(a.url, 'alive'), 200)
+  t.equal((await send(a.url, { body: initialize })).status, 200, 'the proxy may not have seen it yet')
+  await until('the other nodes know', async () => await states() === 'a draining,b up')
+  const refused = await until('the grace is over', async () => { const answer = await send(a.url, { body: initialize }); return answer.status === 503 ? answer : undefined })
+  t.match(refused.body, { id: 1, error: { data: { reason: 'node_closing' } } })
+  t.equal((await inSession(a.url, id, call('count', {}, 'other'))).status, 200, 'sessions are served until the application closes')
+  t.notOk(streamEnded)
+
+  release()
+  t.equal((await answer).body.result.content[0].text, 'released')
+  await drained
+  await until('the stream has ended', () => streamEnded)
+  await app.close()
+  await until('the node is gone', async () => await states() === 'b up')
+})
+
+t.test('app.close() alone lets calls in flight finish', async t => {
+  const { app, url } = await startApp(t, {}, { fastify: { forceCloseConnections: false } })
+  const id = await open(url)
+  let release = (): void => {}
+  waiting.set(id, go => { release = go })
+  const answer = inSession(url, id, call('wait'))
+  await until('the call is in flight', () => app.mcpSessions.get(id)!.busy)
+  const closed = app.close()
+  release()
+  t.equal((await answer).body.result.content[0].text, 'released')
+  await closed
+  t.equal(app.mcpSessions.counters.ended.shutdown, 1)
+})
