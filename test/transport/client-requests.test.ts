@@ -75,6 +75,11 @@ t.test('giving a request up names our id, on the stream that carried it', async 
   await transport.send(request(1, 'roots/list'))
   await transport.send(notification('notifications/cancelled', { requestId: 1 }))
   t.same(standalone.messages.map(message => message.id ?? message.params.requestId), ['ep-1-1', 'ep-1-1'])
+
+  await transport.send(request(2, 'roots/list'))
+  const newer = get()
+  await transport.send(notification('notifications/cancelled', { requestId: 2 }))
+  t.same(newer.messages, [], 'also when there is a newer one')
 })
 
 t.test('a request that nothing can carry fails at once', async t => {

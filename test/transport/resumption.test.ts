@@ -152,6 +152,31 @@ t.test('what is said while no standalone stream is open waits in the store for t
   t.same(shown(await resume(ids(second)[0]!)), [2])
 })
 
+t.test('more than the queue holds is kept for a client that can resume', async t => {
+  const { transport, get, open, resume } = wiredTransport({ eventStore: new MemoryEventStore() })
+  await open()
+  const standalone = get()
+  await transport.send(note(0))
+  standalone.leave()
+  await until('it is forgotten', () => transport.streams === 0)
+  for (let n = 1; n <= 40; n++) await transport.send(note(n))
+  t.same(shown(await resume(lastId(standalone))), Array.from({ length: 40 }, (_, index) => index + 1))
+})
+
+t.test('a store that replays priming events as well makes no messages of them', async t => {
+  const store = new MemoryEventStore()
+  const { transport, get, open, resume } = wiredTransport({ eventStore: store })
+  await open()
+  const standalone = get()
+  await transport.send(note(1))
+  const replay = store.replayEventsAfter.bind(store)
+  store.replayEventsAfter = async (id, callbacks) => {
+    await callbacks.send('0', {})
+    return replay(id, callbacks)
+  }
+  t.same((await resume(ids(standalone)[0]!)).messages, [note(1)])
+})
+
 t.test('a handler may end the connection of its call, and of the standalone stream', async t => {
   const { transport, post, get, open, resume, extras } = wiredTransport({ eventStore: new MemoryEventStore() })
   await open()
