@@ -9,8 +9,8 @@ const leaves = ['errors.ts', 'session-id.ts']
 
 /**
  * What each part of lib may import besides itself. The arrows point inward:
- * routes → affinity → sessions → transport. Redis implements what sessions and
- * transport own, and only plugin.ts puts the parts together.
+ * routes → affinity → sessions → transport. Redis and Traefik implement what
+ * the inner parts own, and only plugin.ts puts the parts together.
  */
 const allowed: Record<string, string[]> = {
   'errors.ts': [],
@@ -21,9 +21,10 @@ const allowed: Record<string, string[]> = {
   affinity: ['sessions', 'transport', 'security', ...leaves],
   routes: ['affinity', 'sessions', 'transport', 'security', ...leaves],
   redis: ['sessions', 'transport', ...leaves],
-  'options.ts': ['redis', 'transport', 'security', ...leaves],
-  'plugin.ts': ['routes', 'affinity', 'sessions', 'transport', 'redis', 'security', 'options.ts', ...leaves],
-  'index.ts': ['plugin.ts', 'options.ts', 'sessions', 'transport', 'redis', 'security', ...leaves]
+  traefik: ['sessions', ...leaves],
+  'options.ts': ['redis', 'traefik', 'transport', 'security', ...leaves],
+  'plugin.ts': ['routes', 'affinity', 'sessions', 'transport', 'redis', 'traefik', 'security', 'options.ts', ...leaves],
+  'index.ts': ['plugin.ts', 'options.ts', 'sessions', 'transport', 'redis', 'traefik', 'security', ...leaves]
 }
 
 const part = (path: string) => path.split('/')[0] ?? ''
