@@ -9,6 +9,10 @@ import { unavailable } from './unavailable.ts'
 
 const QUEUE = 1000
 const ATTEMPTS = 3
+/** Beats of this node after which the owner must have beaten too, or is gone. */
+const SEEN_AFTER = 4
+
+interface Removal { id: string, by: Remover }
 
 /** Closes that somebody asked for, of sessions that may live anywhere. */
 export class Removals {
@@ -16,7 +20,10 @@ export class Removals {
   readonly #keys: Keys
   readonly #reader: RecordReader
   readonly #doubt: Doubt
-  readonly #queue = new Map<string, { id: string, by: Remover }>()
+  readonly #queue = new Map<string, Removal>()
+  /** What was applied lately, oldest first: a Redis that comes back empty has forgotten the close set too. */
+  readonly #applied = new Map<string, { removal: Removal, beat: number }>()
+  #beats = 0
 
   constructor (parts: { link: Link, keys: Keys, reader: RecordReader, doubt: Doubt }) {
     this.#link = parts.link
@@ -30,36 +37,58 @@ export class Removals {
    * @throws DirectoryUnavailableError
    */
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
+    const removal = { id, by }
     try {
-      return await this.#apply(id, by, await this.#reader.read(id))
+      return await this.#apply(removal, await this.#reader.read(id))
     } catch (err) {
       if (!(err instanceof NoAnswer)) throw err
     }
-    const who = by === 'any' ? 'any' : `by ${by.principal}`
     if (this.#queue.size >= QUEUE) throw unavailable('too many removals are waiting for it')
-    this.#queue.set(`${id} ${who}`, { id, by })
+    this.#queue.set(keyOf(removal), removal)
     return 'queued'
+  }
+
+  /** This node has beaten. Owners look into their close sets as they beat: after a few, they have seen what was asked. */
+  beaten (): void {
+    this.#beats++
+    for (const [key, { beat }] of this.#applied) {
+      if (this.#beats - beat <= SEEN_AFTER) return
+      this.#applied.delete(key)
+    }
+  }
+
+  /** Redis may have lost what it was told: asks once more for what an owner may not have found in its close set yet. */
+  again (): void {
+    for (const [key, { removal }] of this.#applied) this.#queue.set(key, removal)
   }
 
   /** Applies what was queued; what can't be applied yet stays. */
   async flush (): Promise<void> {
-    for (const [key, { id, by }] of this.#queue) {
+    for (const [key, removal] of this.#queue) {
       if (!this.#link.ready) return
-      const record = await this.#reader.fresh(id)
+      const record = await this.#reader.fresh(removal.id)
       // Its owner may be about to write it again, and must not be left with it.
-      if (record === undefined && this.#doubt.left > 0) return
-      await this.#apply(id, by, record)
+      if (record === undefined && this.#doubt.left > 0) continue
+      await this.#apply(removal, record)
       this.#queue.delete(key)
     }
   }
 
+  #remember (removal: Removal): void {
+    if (this.#applied.size >= QUEUE) this.#applied.delete(this.#applied.keys().next().value!)
+    this.#applied.set(keyOf(removal), { removal, beat: this.#beats })
+  }
+
+
   /** The owner is told first: an owner that finds its record gone looks into its close set before it writes it again. */
-  async #apply (id: string, by: Remover, record: SessionRecord | undefined): Promise<'removed' | 'unknown'> {
+  async #apply (removal: Removal, record: SessionRecord | undefined): Promise<'removed' | 'unknown'> {
+    const { id, by } = removal
     for (let attempt = 0; record !== undefined && attempt < ATTEMPTS; attempt++) {
       if (by !== 'any' && by.principal !== record.principal) return 'unknown'
       await new CloseSet(this.#link, this.#keys, record.node).add(id)
       const dropped = Number(await this.#link.run(dropRecord, this.#keys.session(id), [record.node, record.epoch]))
       if (dropped !== 0) {
+        this.#remember(removal)
         this.#link.run(trimIndex, this.#keys.index(record.node), [id]).catch(() => {})
         return 'removed'
       }
@@ -68,4 +97,8 @@ export class Removals {
     if (record === undefined) return 'unknown'
     throw unavailable('the session keeps changing its owner')
   }
+}
+
+function keyOf ({ id, by }: Removal): string {
+  return `${id} ${by === 'any' ? 'any' : `by ${by.principal}`}`
 }

@@ -161,9 +161,9 @@ class RedisDirectory implements SessionDirectory {
 
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
     for (const id of closed) this.#endClosed(id)
-    if (!gone) return
+    if (!gone) return this.#removals.beaten()
     this.#doubt.raise()
-    this.#keeper.verifyAll()
+    this.#recheck()
   }
 
   /** Whoever asked may have died before the record was deleted, so we delete it as well. */
@@ -192,8 +192,14 @@ class RedisDirectory implements SessionDirectory {
     // Connected before we started: nothing can have been lost since.
     if (!this.#heartbeat) return
     if (doubtful) this.#doubt.raise()
-    if (renewed) this.#keeper.verifyAll()
+    if (renewed) this.#recheck()
     this.#heartbeat.hurry()
+  }
+
+  /** Whatever was written may be lost. */
+  #recheck (): void {
+    this.#keeper.verifyAll()
+    this.#removals.again()
   }
 
   /** Sessions of an earlier incarnation may be left in the index; then our id stays, for whoever lists or cleans up. */
