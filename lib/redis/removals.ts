@@ -79,7 +79,6 @@ export class Removals {
     this.#applied.set(keyOf(removal), { removal, beat: this.#beats })
   }
 
-
   /** The owner is told first: an owner that finds its record gone looks into its close set before it writes it again. */
   async #apply (removal: Removal, record: SessionRecord | undefined): Promise<'removed' | 'unknown'> {
     const { id, by } = removal
