@@ -2,6 +2,7 @@ import type { JsonRpcMessage, JsonRpcRequest } from './messages.ts'
 
 /** The SDKs refuse longer batches too. */
 const MAX_BATCH = 100
+const CAPABILITIES = ['experimental', 'sampling', 'elicitation', 'roots', 'tasks', 'extensions']
 const RELATED_TASK = 'io.modelcontextprotocol/related-task'
 
 export interface ParsedMessages { messages: JsonRpcMessage[], batch: boolean }
@@ -27,15 +28,25 @@ export function parseMessages (body: unknown): ParsedMessages | { invalid: strin
   return { messages: body, batch: true }
 }
 
-/** Which parameter of an initialize request is wrong, if one is (spec 2025-11-25, Lifecycle). */
+/**
+ * Which parameter of an initialize request is wrong, if one is (spec
+ * 2025-11-25, Lifecycle). Whether the rest fits is the server's to say.
+ */
 export function initializeProblem ({ params }: JsonRpcRequest): string | undefined {
   if (params === undefined) return 'params is required'
+  const { capabilities, clientInfo } = params
   if (typeof params['protocolVersion'] !== 'string') return 'params.protocolVersion must be a string'
-  if (!isObject(params['capabilities'])) return 'params.capabilities must be an object'
-  const client = params['clientInfo']
-  if (!isObject(client)) return 'params.clientInfo must be an object'
-  if (typeof client['name'] !== 'string') return 'params.clientInfo.name must be a string'
-  if (typeof client['version'] !== 'string') return 'params.clientInfo.version must be a string'
+  if (!isObject(capabilities)) return 'params.capabilities must be an object'
+  for (const capability of CAPABILITIES) {
+    if (capabilities[capability] !== undefined && !isObject(capabilities[capability])) return `params.capabilities.${capability} must be an object`
+  }
+  if (!isObject(clientInfo)) return 'params.clientInfo must be an object'
+  for (const member of ['name', 'version']) {
+    if (typeof clientInfo[member] !== 'string') return `params.clientInfo.${member} must be a string`
+  }
+  for (const member of ['title', 'websiteUrl', 'description']) {
+    if (clientInfo[member] !== undefined && typeof clientInfo[member] !== 'string') return `params.clientInfo.${member} must be a string`
+  }
   return undefined
 }
 

@@ -82,6 +82,8 @@ t.test('initialize needs its parameters', async t => {
     [{ capabilities: null }, 'params.capabilities must be an object'],
     [{ clientInfo: [] }, 'params.clientInfo must be an object'],
     [{ clientInfo: { version: '' } }, 'params.clientInfo.name must be a string'],
-    [{ clientInfo: { name: '' } }, 'params.clientInfo.version must be a string']
+    [{ clientInfo: { name: '' } }, 'params.clientInfo.version must be a string'],
+    [{ clientInfo: { name: '', version: '', title: 1 } }, 'params.clientInfo.title must be a string'],
+    [{ capabilities: { roots: true } }, 'params.capabilities.roots must be an object']
   ] as const) t.equal(initializeProblem(request(1, 'initialize', { ...params, ...change })), problem)
 })
