@@ -1,37 +1,37 @@
-// Makes sure that what the tests start is there: a Redis server and a Traefik.
+// Makes sure that what the tests start is there: `node scripts/provision.mjs [redis] [traefik] [nginx] [haproxy]`, all of them by default.
 import { spawnSync } from 'node:child_process'
+import { installPackage } from './debian.mjs'
 import { traefikBinary } from './traefik.mjs'
 
-const wanted = process.env.REDIS_SERVER_BIN ?? 'redis-server'
-const works = () => spawnSync(wanted, ['--version'], { stdio: 'ignore' }).status === 0
+const SERVERS = {
+  redis: { program: 'redis-server', variable: 'REDIS_SERVER_BIN', ask: '--version', package: 'redis-server', people: 'Redis 7 or newer' },
+  nginx: { program: 'nginx', variable: 'NGINX_BIN', ask: '-v', package: 'nginx-light', people: 'nginx 1.22 or newer' },
+  haproxy: { program: 'haproxy', variable: 'HAPROXY_BIN', ask: '-v', package: 'haproxy', people: 'HAProxy 2.6 or newer' }
+}
 
-if (!works()) {
-  const problem = provide()
-  if (problem) {
-    console.error(`The tests start Redis servers of their own, and ${wanted} cannot be run: ${problem}.`)
-    console.error('Install Redis 7 or newer, or set REDIS_SERVER_BIN to the path of a redis-server.')
+const wanted = process.argv.slice(2)
+for (const name of wanted.length > 0 ? wanted : [...Object.keys(SERVERS), 'traefik']) {
+  try {
+    await provide(name)
+  } catch (error) {
+    console.error(error.message)
     process.exitCode = 1
   }
 }
 
-try {
-  await traefikBinary()
-} catch (error) {
-  console.error(error.message)
-  process.exitCode = 1
+async function provide (name) {
+  if (name === 'traefik') return traefikBinary()
+  if (!(name in SERVERS)) throw new Error(`There is no ${name} to provide, only traefik, ${Object.keys(SERVERS).join(', ')}.`)
+  const server = SERVERS[name]
+  if (works(server)) return
+  const problem = process.env[server.variable] === undefined ? installPackage(server.package) : `${server.variable} names no working program`
+  if (works(server)) return
+  throw new Error(`${server.program} cannot be run: ${problem ?? 'it still cannot be run after apt-get install'}.
+Install ${server.people}, or set ${server.variable} to the path of its program.`)
 }
 
-/** Installs redis-server where that is possible without asking; returns what stood in the way. */
-function provide () {
-  if (process.env.REDIS_SERVER_BIN !== undefined) return 'REDIS_SERVER_BIN names no working program'
-  if (process.getuid?.() !== 0) return 'it is not in PATH, and only root may install it'
-  if (spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status !== 0) return 'it is not in PATH, and there is no apt-get to install it with'
-
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'redis-server']]) {
-    // Asks the package not to start a server of the system's own.
-    const { status } = spawnSync('apt-get', ['-q', ...args], { env: { ...env, RUNLEVEL: '1' }, stdio: ['ignore', 2, 2] })
-    if (status !== 0) return `apt-get ${args[0]} failed`
-  }
-  return works() ? undefined : 'it still cannot be run after apt-get install'
+/** Debian keeps servers where not every user looks. */
+function works ({ program, variable, ask }) {
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+  return spawnSync(process.env[variable] ?? program, [ask], { env, stdio: 'ignore' }).status === 0
 }
