@@ -1,0 +1,100 @@
+import { OptionError } from '../errors.ts'
+import type { RouterTls } from './schema.ts'
+
+/** How the MCP endpoint stands in Traefik. Everything has a default; durations are milliseconds. */
+export interface TraefikOptions {
+  /** The MCP endpoint as clients ask for it. Default `/mcp`. */
+  mcpPath?: string
+  /** Names of Traefik's entry points. Default: those that Traefik itself takes for the default. */
+  entryPoints?: string[]
+  /** The routers take TLS requests only: `true` for Traefik's default certificate, or what Traefik takes at `tls` of a router. */
+  tls?: boolean | RouterTls
+  /** A rule that must match besides the path: ``Host(`mcp.example.com`)``. */
+  hostRule?: string
+  /** What the names of routers, services and middlewares begin with. Default `mcp`. */
+  names?: string
+  /**
+   * Of the routers; they must rise in this order and be above the
+   * application's own. Default `{ cookie: 1000, node: 1100, guard: 1200 }`.
+   */
+  priorities?: { cookie?: number, node?: number, guard?: number }
+  /** Middlewares of yours, by qualified name (`ratelimit@file`), that run before ours. */
+  middlewares?: string[]
+  /** How often Traefik asks each node, and how long it waits. Default 1000 and 1000. */
+  healthCheck?: { interval?: number, timeout?: number }
+}
+
+/** The options, checked, with every default in place. */
+export interface TraefikSettings {
+  mcpPath: string
+  entryPoints: string[] | undefined
+  tls: RouterTls | undefined
+  hostRule: string | undefined
+  names: string
+  priorities: { cookie: number, node: number, guard: number }
+  middlewares: string[]
+  healthCheck: { interval: number, timeout: number }
+}
+
+const NAMES = ['mcpPath', 'entryPoints', 'tls', 'hostRule', 'names', 'priorities', 'middlewares', 'healthCheck']
+const DAY = 24 * 60 * 60_000
+
+/** @throws OptionError: the message names the option. */
+export function readTraefikOptions (options: TraefikOptions): TraefikSettings {
+  known('', options, NAMES)
+  const { mcpPath = '/mcp', entryPoints, hostRule, names = 'mcp', priorities = {}, middlewares = [], healthCheck = {} } = options
+  known('priorities', priorities, ['cookie', 'node', 'guard'])
+  known('healthCheck', healthCheck, ['interval', 'timeout'])
+  if (typeof mcpPath !== 'string' || !/^\/([^?#*:`\s]*[^?#*:`\s/])?$/.test(mcpPath)) {
+    throw new OptionError('mcpPath', 'must be a plain path, as in /mcp, with no slash at its end')
+  }
+  if (entryPoints !== undefined && !(isList(entryPoints) && entryPoints.length > 0)) throw new OptionError('entryPoints', 'must be a list of names, or be left out')
+  if (hostRule !== undefined && (typeof hostRule !== 'string' || hostRule.trim() === '')) throw new OptionError('hostRule', 'must be a rule in Traefik\'s syntax, as in Host(`mcp.example.com`)')
+  if (typeof names !== 'string' || !/^[\w-]+$/.test(names)) throw new OptionError('names', 'must be of A-Z a-z 0-9 _ -')
+  if (!isList(middlewares)) throw new OptionError('middlewares', 'must be a list of names')
+  return {
+    mcpPath,
+    entryPoints,
+    tls: routerTls(options.tls),
+    hostRule,
+    names,
+    priorities: rising(priorities),
+    middlewares,
+    healthCheck: {
+      interval: duration('healthCheck.interval', healthCheck.interval ?? 1000),
+      timeout: duration('healthCheck.timeout', healthCheck.timeout ?? 1000)
+    }
+  }
+}
+
+function known (parent: string, value: object, names: string[]): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new OptionError(parent === '' ? 'options' : parent, 'must be an object')
+  for (const name of Object.keys(value)) {
+    if (!names.includes(name)) throw new OptionError(parent === '' ? name : `${parent}.${name}`, `is not known; the options here are ${names.join(', ')}`)
+  }
+}
+
+function isList (value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(name => typeof name === 'string' && /^\S+$/.test(name))
+}
+
+function routerTls (tls: TraefikOptions['tls']): RouterTls | undefined {
+  if (tls === undefined || tls === false) return undefined
+  if (tls === true) return {}
+  if (typeof tls !== 'object' || tls === null || Array.isArray(tls)) throw new OptionError('tls', 'must be true, false, or what Traefik takes at tls of a router')
+  known('tls', tls, ['options', 'certResolver', 'domains'])
+  return tls
+}
+
+/** A session's own node comes before the pool, and nothing comes before the guard. */
+function rising ({ cookie = 1000, node = 1100, guard = 1200 }: NonNullable<TraefikOptions['priorities']>): TraefikSettings['priorities'] {
+  if (![cookie, node, guard].every(priority => Number.isSafeInteger(priority) && priority > 0) || cookie >= node || node >= guard) {
+    throw new OptionError('priorities', `must be whole numbers above 0 with cookie < node < guard, and are ${cookie}, ${node}, ${guard}`)
+  }
+  return { cookie, node, guard }
+}
+
+function duration (name: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 1 || value > DAY) throw new OptionError(name, `must be a whole number of milliseconds from 1 to ${DAY}`)
+  return value
+}

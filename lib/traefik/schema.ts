@@ -1,0 +1,52 @@
+// The part of Traefik's dynamic configuration that this package writes, in
+// Traefik's own words: https://doc.traefik.io/traefik/reference/routing-configuration/
+
+export interface DynamicConfiguration {
+  http: {
+    routers: Record<string, Router>
+    services: Record<string, Service>
+    middlewares: Record<string, Middleware>
+  }
+}
+
+export interface Router {
+  entryPoints?: string[]
+  rule: string
+  priority: number
+  service: string
+  middlewares?: string[]
+  tls?: RouterTls
+}
+
+/** What Traefik takes at `tls` of a router; `{}` is its default certificate. */
+export interface RouterTls {
+  options?: string
+  certResolver?: string
+  domains?: Array<{ main: string, sans?: string[] }>
+}
+
+export type Service = { loadBalancer: LoadBalancer } | { failover: Failover }
+
+export interface LoadBalancer {
+  servers: Array<{ url: string }>
+  sticky?: { cookie: Cookie }
+  healthCheck: { path: string, interval: string, timeout: string }
+}
+
+export interface Cookie {
+  name: string
+  path: string
+  httpOnly: boolean
+  secure: boolean
+  sameSite: 'strict' | 'lax' | 'none'
+}
+
+/** Requests go to `service` while it is healthy, else to `fallback`. */
+export interface Failover {
+  service: string
+  fallback: string
+}
+
+export interface Middleware {
+  retry: { attempts: number, initialInterval: string }
+}
