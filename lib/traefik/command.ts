@@ -1,0 +1,77 @@
+import { parseArgs } from 'node:util'
+import { stringify } from 'yaml'
+import { nodeTag } from '../session-id.ts'
+import { dynamicConfiguration } from './dynamic-configuration.ts'
+import type { TraefikOptions } from './options.ts'
+
+export const usage = `fastify-mcp-sticky traefik --node [NAME=]URL [--node …] [options] > mcp.yml
+
+Prints a dynamic configuration for Traefik's file provider: these nodes, at
+these addresses, for good. Give each node its URL as the option node.url.
+
+  --node [NAME=]URL       a node as Traefik reaches it: a=http://10.0.0.1:3000
+  --path PATH             the MCP endpoint (/mcp)
+  --entry-point NAME      an entry point of Traefik's; may be repeated (Traefik's default ones)
+  --host NAME             clients ask for this host; may be repeated (any host)
+  --tls                   the routers take TLS requests only
+  --cert-resolver NAME    the same, with certificates from this resolver
+  --middleware NAME       runs before ours, as in ratelimit@file; may be repeated
+  --names PREFIX          what the names of routers and services begin with (mcp)
+`
+
+const options = {
+  node: { type: 'string', multiple: true },
+  path: { type: 'string' },
+  'entry-point': { type: 'string', multiple: true },
+  host: { type: 'string', multiple: true },
+  tls: { type: 'boolean' },
+  'cert-resolver': { type: 'string' },
+  middleware: { type: 'string', multiple: true },
+  names: { type: 'string' }
+} as const
+
+/**
+ * The YAML that the arguments ask for.
+ * @throws an Error for people when the arguments are wrong
+ */
+export function traefikCommand (args: string[]): string {
+  const values = parse(args)
+  const nodes = (values.node ?? []).map(readNode)
+  if (nodes.length === 0) throw new Error('--node is missing: give one for each node')
+  const configuration = dynamicConfiguration(nodes, readOptions(values))
+  return comment(nodes) + stringify(configuration, { lineWidth: 0 })
+}
+
+interface NamedNode { name: string, url: string }
+
+function readNode (text: string): NamedNode {
+  const [, name, url = ''] = /^(?:([\w.-]+)=)?(.*)$/s.exec(text) ?? []
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol) || new URL(url).origin !== url) {
+    throw new Error(`--node ${text}: a node's url is scheme, host and port alone, as in a=http://10.0.0.1:3000`)
+  }
+  return { name: name ?? new URL(url).host, url }
+}
+
+function readOptions (values: ReturnType<typeof parse>): TraefikOptions {
+  const { path, host, names, middleware, 'entry-point': entryPoints, 'cert-resolver': certResolver } = values
+  const tls = certResolver === undefined ? values.tls : { certResolver }
+  const bad = host?.find(name => !/^[\w.-]+$/.test(name))
+  if (bad !== undefined) throw new Error(`--host ${bad}: must be a host name alone, as in mcp.example.com`)
+  return {
+    ...(path !== undefined && { mcpPath: path }),
+    ...(host !== undefined && { hostRule: host.map(name => `Host(\`${name}\`)`).join(' || ') }),
+    ...(names !== undefined && { names }),
+    ...(middleware !== undefined && { middlewares: middleware }),
+    ...(entryPoints !== undefined && { entryPoints }),
+    ...(tls !== undefined && { tls })
+  }
+}
+
+function parse (args: string[]) {
+  return parseArgs({ args, options }).values
+}
+
+function comment (nodes: NamedNode[]): string {
+  const lines = nodes.map(({ name, url }) => `#   ${nodeTag({ id: name, url })}  ${name}  ${url}`)
+  return ['# Made by `fastify-mcp-sticky traefik`. Session ids begin with the tag of their node:', ...lines, ''].join('\n')
+}

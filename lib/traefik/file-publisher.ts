@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { stringify } from 'yaml'
+import { OptionError } from '../errors.ts'
+import { clusterDocument } from './document.ts'
+import { readTraefikOptions } from './options.ts'
+import type { TraefikOptions } from './options.ts'
+
+export interface TraefikFileOptions extends TraefikOptions {
+  /** The file that Traefik's file provider watches, or one in the folder that it watches: `/etc/traefik/dynamic/mcp.yml`. */
+  file: string
+  /** How often the nodes are looked up, in milliseconds. Default 1000. */
+  interval?: number
+}
+
+async function plugin (app: FastifyInstance, options: TraefikFileOptions): Promise<void> {
+  const { file, interval = 1000, ...traefik } = options
+  // Traefik reads nothing else as YAML.
+  if (typeof file !== 'string' || !/[^/]\.ya?ml$/.test(file)) throw new OptionError('file', 'must be the path of a .yml or .yaml file')
+  if (!Number.isSafeInteger(interval) || interval < 1 || interval > 2 ** 31 - 1) throw new OptionError('interval', 'must be a whole number of milliseconds above 0')
+  readTraefikOptions(traefik)
+
+  const document = clusterDocument({ mcpSessions: app.mcpSessions, options: traefik, log: app.log })
+  let published: string | undefined
+  let running: Promise<void> | undefined
+  let failing = false
+
+  async function publish (): Promise<void> {
+    const configuration = await document()
+    if (configuration === undefined) return
+    const text = stringify(configuration)
+    if (text === published) return
+    await replace(file, text)
+    published = text
+    app.log.info({ file }, 'the configuration for Traefik has changed')
+  }
+
+  /** One at a time; a file that can't be written now may be writable later. */
+  function tick (): void {
+    running ??= publish().then(() => { failing = false }, err => {
+      if (!failing) app.log.error({ err, file }, 'the configuration for Traefik cannot be written')
+      failing = true
+    }).finally(() => { running = undefined })
+  }
+
+  let timer: NodeJS.Timeout | undefined
+  app.addHook('onReady', async () => {
+    published = await current(file)
+    // A file that can't be written from the start is a mistake to hear of at the start.
+    await publish()
+    timer = setInterval(tick, interval).unref()
+  })
+  app.addHook('onClose', async () => {
+    clearInterval(timer)
+    await running
+  })
+}
+
+async function current (file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** In one step, so that Traefik never reads half a file; Traefik takes no notice of the other name. */
+async function replace (file: string, text: string): Promise<void> {
+  const other = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}.tmp`)
+  try {
+    await writeFile(other, text)
+    await rename(other, file)
+  } finally {
+    await rm(other, { force: true })
+  }
+}
+
+/**
+ * Keeps a file for Traefik's file provider in step with the cluster: written
+ * only when the members change, and left alone while the node registry can't
+ * be read. It stays when the application closes.
+ */
+export const mcpStickyTraefikFile = fp(plugin, {
+  fastify: '5.x',
+  name: 'fastify-mcp-sticky-traefik-file',
+  dependencies: ['fastify-mcp-sticky'],
+  encapsulate: true
+})

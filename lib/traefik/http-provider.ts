@@ -1,0 +1,60 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { OptionError } from '../errors.ts'
+import { bearerCheck } from './bearer.ts'
+import { clusterDocument } from './document.ts'
+import { readTraefikOptions } from './options.ts'
+import type { TraefikOptions } from './options.ts'
+
+export interface TraefikHttpOptions extends TraefikOptions {
+  /**
+   * What Traefik sends as `Authorization: Bearer <token>` (at
+   * `providers.http.headers`). The document names every node's address, so
+   * leaving it open takes an explicit `false`.
+   */
+  token: string | false
+  /** Where the document is. Default `/mcp-sticky/traefik`; Fastify's `prefix` goes before it. */
+  path?: string
+  /** Fastify's own: put before `path`. */
+  prefix?: string
+}
+
+/** Seconds. Traefik's poller has a back-off of its own. */
+const RETRY_AFTER = 1
+
+async function plugin (app: FastifyInstance, options: TraefikHttpOptions): Promise<void> {
+  const { token, path = '/mcp-sticky/traefik', prefix: _, ...traefik } = options
+  if (token !== false && (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))) {
+    throw new OptionError('token', 'must be what Traefik sends as a bearer token, without spaces; `false` leaves the document open to everybody')
+  }
+  if (typeof path !== 'string' || !/^\/[^?#*:]*$/.test(path)) throw new OptionError('path', 'must be a plain path that starts with / (no parameters, no wildcard)')
+  readTraefikOptions(traefik)
+
+  const authorized = token === false ? () => true : bearerCheck(token)
+  const document = clusterDocument({ mcpSessions: app.mcpSessions, options: traefik, log: app.log })
+
+  // Traefik asks every few seconds; only trouble is worth a line.
+  app.get(path, { exposeHeadRoute: false, logLevel: 'warn' }, async (request, reply) => {
+    reply.header('cache-control', 'no-store')
+    if (!authorized(request.headers.authorization)) {
+      return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'unauthorized' })
+    }
+    const configuration = await document()
+    if (configuration === undefined) {
+      return reply.code(503).header('retry-after', RETRY_AFTER).send({ error: 'no nodes are known yet' })
+    }
+    return configuration
+  })
+}
+
+/**
+ * Serves the cluster's dynamic configuration to Traefik's HTTP provider. Its
+ * bytes are the same while the members are; while the node registry can't be
+ * read, it is the last one again. 503 only before the first.
+ */
+export const mcpStickyTraefik = fp(plugin, {
+  fastify: '5.x',
+  name: 'fastify-mcp-sticky-traefik',
+  dependencies: ['fastify-mcp-sticky'],
+  encapsulate: true
+})

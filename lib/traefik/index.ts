@@ -1,0 +1,7 @@
+export { mcpStickyTraefik, mcpStickyTraefik as default } from './http-provider.ts'
+export type { TraefikHttpOptions } from './http-provider.ts'
+export { mcpStickyTraefikFile } from './file-publisher.ts'
+export type { TraefikFileOptions } from './file-publisher.ts'
+export { dynamicConfiguration } from './dynamic-configuration.ts'
+export type { TraefikOptions } from './options.ts'
+export type { DynamicConfiguration } from './schema.ts'
