@@ -26,7 +26,6 @@ export async function claimId (registry: NodeRegistry, node: NodeIdentity, repor
   if (typeof holder === 'object') {
     throw new Rival(holder, new NodeDuplicateError(`a live node has the id "${node.id}" already; give each process its own \`node.id\``))
   }
-  await registry.enlist()
 }
 
 /**

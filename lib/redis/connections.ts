@@ -1,19 +1,21 @@
 import { isCluster, type ClusterClient, type ClusterNode, type RedisClient } from './client.ts'
 
 export interface ConnectionEvents {
-  closed: () => void
-  /** A connection was made: to the named master of a Cluster, or (undefined) of the whole client. */
+  /** A connection ended: to the named master of a Cluster, or (undefined) of the whole client. */
+  closed: (master: string | undefined) => void
+  /** A connection was made, likewise. */
   renewed: (master: string | undefined) => void
 }
 
 /** Follows a client's connections; what it returns takes the listeners off again. */
 export function watchConnections (client: RedisClient, events: ConnectionEvents): () => void {
+  const close = () => events.closed(undefined)
   const ready = () => events.renewed(undefined)
-  client.on('close', events.closed)
+  client.on('close', close)
   client.on('ready', ready)
   const unwatchMasters = isCluster(client) ? watchMasters(client, events) : () => {}
   return () => {
-    client.off('close', events.closed)
+    client.off('close', close)
     client.off('ready', ready)
     unwatchMasters()
   }
@@ -23,7 +25,8 @@ export function watchConnections (client: RedisClient, events: ConnectionEvents)
  * A master that is lost and comes back, or is replaced, gives no `ready` of
  * the Cluster client: it shows in the connection to its address, or in a
  * change of the slot table. The first connection to a master is no news, they
- * are made when they are first needed.
+ * are made when they are first needed; and so is a new one: whoever waits for
+ * a lost master has to ask something of it.
  */
 function watchMasters (client: ClusterClient, events: ConnectionEvents): () => void {
   const known = new Set<string>()
@@ -32,7 +35,7 @@ function watchMasters (client: ClusterClient, events: ConnectionEvents): () => v
 
   const watch = (node: ClusterNode) => {
     if (listeners.has(node)) return
-    const address = `${node.options.host}:${node.options.port}`
+    const address = addressOf(node)
     const ready = () => {
       if (known.has(address) && masters.has(address)) events.renewed(address)
       known.add(address)
@@ -45,6 +48,7 @@ function watchMasters (client: ClusterClient, events: ConnectionEvents): () => v
     const ready = listeners.get(node)
     if (ready) node.off('ready', ready)
     listeners.delete(node)
+    if (mastersOf(client).has(addressOf(node))) events.closed(addressOf(node))
   }
   const refreshed = () => {
     const now = mastersOf(client)
@@ -62,8 +66,12 @@ function watchMasters (client: ClusterClient, events: ConnectionEvents): () => v
     client.off('+node', watch)
     client.off('-node', unwatch)
     client.off('refresh', refreshed)
-    for (const node of [...listeners.keys()]) unwatch(node)
+    for (const [node, ready] of listeners) node.off('ready', ready)
   }
+}
+
+function addressOf ({ options }: ClusterNode): string {
+  return `${options.host}:${options.port}`
 }
 
 function mastersOf (client: ClusterClient): Set<string> {

@@ -27,6 +27,8 @@ export class Heartbeat {
   readonly #stopping = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #claimed = false
+  /** Our id is where the others find it. */
+  #enlisted = false
   #busy = false
 
   constructor (parts: HeartbeatParts) {
@@ -56,6 +58,12 @@ export class Heartbeat {
     if (!this.#stopping.signal.aborted) this.#parts.onTick()
   }
 
+  /** Redis may have lost what we wrote. */
+  startOver (): Promise<void> {
+    this.#enlisted = false
+    return this.hurry()
+  }
+
   stop (): void {
     clearInterval(this.#timer)
     this.#stopping.abort()
@@ -67,17 +75,19 @@ export class Heartbeat {
     // Looking for our url may take longer than our key lives.
     const renew = setInterval(() => { registry.beat(report()).catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
     await checkUrl(registry, node, this.#stopping.signal).finally(() => clearInterval(renew))
-    this.#claimed = true
+    await registry.enlist()
+    this.#enlisted = this.#claimed = true
   }
 
   async #beat (): Promise<void> {
     const { registry, closeSet, node, report, onBeat } = this.#parts
     const [beat, closed] = await Promise.all([registry.beat(report()), closeSet.read()])
     if (typeof beat === 'object') throw new Rival(beat, new Error(`the node id "${node.id}" was claimed by another process`))
-    if (beat === 'gone') await registry.enlist()
     // First end them, then forget that it was asked: a session that is found without a record in between must not be written again.
     onBeat({ gone: beat === 'gone', closed })
     if (closed.length > 0) await closeSet.remove(closed)
+    if (beat === 'gone' || !this.#enlisted) await registry.enlist()
+    this.#enlisted = true
   }
 
   #failed (err: unknown): void {

@@ -11,9 +11,11 @@ export class NoAnswer extends Error {}
 export interface LinkEvents {
   /** A server stopped answering, or the connection is gone. */
   lost: (why: string) => void
+  /** A master of a Cluster is gone: only a command to it makes the client connect again. */
+  masterGone: () => void
   /** All answer again, over the connections that were there before. `outage` in milliseconds. */
   answering: (outage: number) => void
-  /** There is a new connection: what was in Redis may be gone. */
+  /** There is a new connection: what was in Redis may be gone. Another server may still not answer. */
   reconnected: () => void
 }
 
@@ -28,8 +30,11 @@ export interface Issued {
 /** One script on one key. */
 export interface Call { script: Script, key: string, args: string[] }
 
+/** How long a command may take unless told otherwise, and how often a server that doesn't answer is tried: milliseconds. */
 const BOUND = 1000
 const RETRY = 1000
+/** What a command gets on top when the event loop was held up, in milliseconds. */
+const GRACE = 50
 
 /**
  * Bounded access to a Redis client that belongs to the user. Whatever the
@@ -47,7 +52,10 @@ export class Link {
     this.#client = client
     this.#events = events
     this.#unwatch = watchConnections(client, {
-      closed: () => events.lost('the connection is closed'),
+      closed: master => {
+        events.lost(master === undefined ? 'the connection is closed' : `the connection to ${master} is closed`)
+        if (master !== undefined) events.masterGone()
+      },
       renewed: master => {
         if (master === undefined) this.#breakers.clear()
         else this.#breakers.get(master)?.reset()
@@ -146,14 +154,18 @@ function refused (why: string): Issued {
 
 function within (bound: number, command: Promise<unknown>, breaker: Breaker): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    const end = performance.now() + bound
     let settled = false
     const overdue = () => {
       if (settled) return
       breaker.overdue(command, bound)
       reject(new NoAnswer(`no answer within ${bound} ms`))
     }
-    // After a long turn of the event loop the answer may be in the socket already: look there first.
-    const timer = setTimeout(() => setImmediate(overdue), bound)
+    // A timer that comes late says that this process was busy, not Redis. The answer may be in the socket: look there first.
+    let timer = setTimeout(() => {
+      if (performance.now() < end + GRACE) setImmediate(overdue)
+      else timer = setTimeout(() => setImmediate(overdue), GRACE)
+    }, bound)
     command.then(answer => {
       breaker.answered()
       resolve(answer)

@@ -50,7 +50,7 @@ class RedisDirectory implements SessionDirectory {
   readonly #reader: RecordReader
   readonly #removals: Removals
   readonly #closeSet: CloseSet
-  /** These three are set by start. */
+  /** These three are set by start; nothing but connections comes before. */
   #owner!: DirectoryOwner
   #keeper!: RecordKeeper
   #heartbeat: Heartbeat | undefined
@@ -63,8 +63,9 @@ class RedisDirectory implements SessionDirectory {
     this.#availability = new Availability(log)
     this.#link = new Link(client, {
       lost: why => this.#availability.lost(why),
-      answering: outage => this.#regained({ doubtful: outage > heartbeat, renewed: false }),
-      reconnected: () => this.#regained({ doubtful: true, renewed: true })
+      masterGone: () => this.#heartbeat && this.#recheck(),
+      answering: outage => this.#answering(outage),
+      reconnected: () => this.#reconnected()
     })
     this.#doubt = new Doubt(BEATS * heartbeat)
     const parts = { link: this.#link, keys: this.#keys, doubt: this.#doubt }
@@ -187,13 +188,20 @@ class RedisDirectory implements SessionDirectory {
     }
   }
 
-  #regained ({ doubtful, renewed }: { doubtful: boolean, renewed: boolean }): void {
+  #answering (outage: number): void {
     this.#availability.regained()
+    // The others could not beat either.
+    if (outage > this.#options.heartbeat) this.#doubt.raise()
+    this.#heartbeat?.hurry()
+  }
+
+  #reconnected (): void {
+    if (!this.#link.ailing) this.#availability.regained()
     // Connected before we started: nothing can have been lost since.
     if (!this.#heartbeat) return
-    if (doubtful) this.#doubt.raise()
-    if (renewed) this.#recheck()
-    this.#heartbeat.hurry()
+    this.#doubt.raise()
+    this.#recheck()
+    this.#heartbeat.startOver()
   }
 
   /** Whatever was written may be lost. */

@@ -1,0 +1,33 @@
+import t from 'tap'
+import { Breaker } from '../../lib/redis/breaker.ts'
+
+const NEVER = 3_600_000
+
+function setUp (retry: number) {
+  const told: string[] = []
+  return { told, breaker: new Breaker({ opened: why => told.push(why), closed: () => told.push('closed') }, retry) }
+}
+
+t.test('an unanswered command is the probe: no other is admitted until it is answered', async t => {
+  const { breaker, told } = setUp(0)
+  t.equal(breaker.admits(), true)
+  breaker.overdue({}, 250)
+  t.strictSame([breaker.open, breaker.admits(), breaker.admits()], [true, false, false])
+  breaker.answered()
+  t.strictSame([breaker.open, breaker.admits()], [false, true])
+  t.strictSame(told, ['no answer within 250 ms', 'closed'])
+})
+
+t.test('when the client gave up on it, one command at a time may try', async t => {
+  const { breaker, told } = setUp(NEVER)
+  const command = {}
+  breaker.overdue(command, 250)
+  breaker.failed(command, 'Command timed out')
+  t.equal(breaker.admits(), false, 'not at once')
+  t.equal(told.length, 1, 'opened once')
+  const eager = setUp(0).breaker
+  eager.failed({}, 'Connection is closed.')
+  t.equal(eager.admits(), true)
+  eager.overdue({}, 250)
+  t.equal(eager.admits(), false)
+})

@@ -1,0 +1,95 @@
+import t, { type Test } from 'tap'
+import { CloseSet } from '../../lib/redis/close-set.ts'
+import { redisKeys } from '../../lib/redis/keys.ts'
+import { Link } from '../../lib/redis/link.ts'
+import { OwnRecords } from '../../lib/redis/own-records.ts'
+import { RecordKeeper } from '../../lib/redis/record-keeper.ts'
+import { FakeNode, identity } from '../fixtures/directory-node.ts'
+import { connect, countCommands, startRedis } from '../fixtures/redis.ts'
+import { randomPrefix } from '../fixtures/redis-node.ts'
+
+/** A keeper alone: nothing happens unless the test does it. */
+async function setUp (t: Test) {
+  const server = await startRedis(t)
+  const raw = connect(t, server)
+  await raw.ping()
+  const prefix = randomPrefix()
+  const keys = redisKeys(prefix)
+  const owner = new FakeNode(identity('a'))
+  const failures: unknown[] = []
+  const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
+  const records = new OwnRecords({ link, keys, node: owner.identity, ttl: 60_000, onFailed: err => failures.push(err) })
+  const closeSet = new CloseSet(link, keys, 'a')
+  return { server, raw, prefix, keys, owner, link, records, closeSet, failures, keeper: new RecordKeeper({ link, records, closeSet, owner }) }
+}
+
+t.test('touches are written together: a renewal each and one write of the index', async t => {
+  const { server, raw, prefix, keys, owner, records, keeper } = await setUp(t)
+  const sessions = Array.from({ length: 100 }, () => owner.open())
+  for (const session of sessions) await records.write(session).outcome
+  await raw.pexpire(keys.session(sessions[0]!.id), 1000)
+  await records.renew([owner.open().id])
+  const commands = await countCommands(server, async () => {
+    for (let i = 0; i < 100; i++) for (const { id } of sessions) keeper.touch(id)
+    await keeper.flush()
+    for (const { id } of sessions) keeper.touch(id)
+    await keeper.flush()
+  }, prefix)
+  const index = commands.filter(args => args[3] === keys.index('a'))
+  t.equal(index.length, 1)
+  t.equal(commands.length - index.length, 100)
+  t.ok(await raw.pttl(keys.session(sessions[0]!.id)) > 1000, 'the record lives on')
+})
+
+t.test('a requested close is never undone by a rewrite', async t => {
+  const { raw, keys, owner, closeSet, keeper } = await setUp(t)
+  const [closed, lost] = [owner.open(), owner.open()]
+  await keeper.add(closed)
+  await keeper.add(lost)
+  await closeSet.add(closed.id)
+  await raw.del(keys.session(closed.id), keys.session(lost.id))
+  keeper.verifyAll()
+  await keeper.flush()
+  t.strictSame(owner.ended, [[closed.id, 'closed']])
+  t.equal(await raw.exists(keys.session(closed.id)), 0)
+  t.equal(await raw.exists(keys.session(lost.id)), 1, 'a lost one is written again')
+})
+
+t.test('a session that ended before the rewrite is not written', async t => {
+  const { raw, keys, owner, keeper } = await setUp(t)
+  const record = owner.open()
+  keeper.verifyAll()
+  owner.sessions.delete(record.id)
+  await keeper.flush()
+  t.equal(await raw.exists(keys.session(record.id)), 0)
+})
+
+t.test('an id that another owner recorded is not overwritten', async t => {
+  const { raw, keys, owner, keeper } = await setUp(t)
+  const record = owner.open()
+  await raw.hset(keys.session(record.id), { node: 'b', epoch: 'e' })
+  await keeper.add(record)
+  t.strictSame(owner.ended, [[record.id, 'taken']])
+  t.equal(await raw.hget(keys.session(record.id), 'node'), 'b')
+})
+
+t.test('what Redis refuses is told and stays due', async t => {
+  const { raw, keys, owner, keeper, failures } = await setUp(t)
+  const record = owner.open()
+  await raw.set(keys.session(record.id), 'not a hash')
+  t.equal(await keeper.add(record), false)
+  t.match(failures, [{ name: 'ReplyError', message: /^WRONGTYPE/ }])
+  await raw.del(keys.session(record.id))
+  await keeper.flush()
+  t.equal(await raw.hget(keys.session(record.id), 'node'), 'a')
+})
+
+t.test('after clear nothing is written any more', async t => {
+  const { raw, keys, owner, keeper } = await setUp(t)
+  const record = owner.open()
+  await keeper.add(record)
+  keeper.verifyAll()
+  t.equal(await keeper.clear([record.id], performance.now() + 1000), 0)
+  await keeper.flush()
+  t.equal(await raw.exists(keys.session(record.id)), 0)
+})

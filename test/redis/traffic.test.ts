@@ -1,0 +1,127 @@
+import t from 'tap'
+import { newSessionId } from '../../lib/session-id.ts'
+import { FakeNode, identity } from '../fixtures/directory-node.ts'
+import { connect, countCommands, startRedis } from '../fixtures/redis.ts'
+import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
+import { until } from '../fixtures/until.ts'
+
+const CALM = 3_600_000
+
+/** Commands by the kind of key they touch. */
+const onKey = (commands: string[][], part: string) => commands.filter(args => args[3]?.includes(part))
+
+t.test('a session costs its record and its place in the index, once', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
+  await a.directory.add(a.node.open())
+  const record = a.node.open()
+  const commands = await countCommands(server, () => a.directory.add(record), keyPrefix)
+  t.strictSame(commands.map(([name, , , key]) => [name, key]), [
+    ['evalsha', `${keyPrefix}session:${record.id}`],
+    ['evalsha', `${keyPrefix}node:${a.node.identity.id}:sessions`]
+  ])
+})
+
+t.test('1,000 touches of a session cost nothing right after its write', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: 50 })
+  const record = a.node.open()
+  await a.directory.add(record)
+  const raw = connect(t, server)
+  const beats = async () => JSON.parse(await raw.get(`${keyPrefix}node:${a.node.identity.id}`) ?? '{}').beat as number
+  const commands = await countCommands(server, async () => {
+    for (let i = 0; i < 1000; i++) a.directory.touch(record.id)
+    const now = await beats()
+    await until('three more beats', async () => await beats() > now + 3)
+  }, keyPrefix)
+  t.strictSame(onKey(commands, `:${record.id}`), [])
+  t.strictSame(onKey(commands, ':sessions'), [])
+})
+
+t.test('a look at an id elsewhere is one read', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
+  const b = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
+  const records = [a.node.open(), a.node.open()]
+  for (const record of records) await a.directory.add(record)
+  await b.directory.locate(records[0]!.id)
+  const commands = await countCommands(server, () => Promise.all(Array.from({ length: 50 }, () => b.directory.locate(records[1]!.id))), keyPrefix)
+  t.strictSame(commands.map(args => args[3]), [`${keyPrefix}session:${records[1]!.id}`], 'fifty callers share it')
+})
+
+t.test('the same unknown id is asked for once', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
+  const stale = newSessionId(identity('long gone').tag)
+  await a.directory.locate(stale)
+  const commands = await countCommands(server, async () => {
+    for (let i = 0; i < 200; i++) t.strictSame(await a.directory.locate(stale), { status: 'unknown' })
+    for (let i = 0; i < 200; i++) t.strictSame(await a.directory.locate(`no id of ours ${i}`), { status: 'unknown' })
+  }, keyPrefix)
+  t.strictSame(commands, [])
+})
+
+t.test('a flood of unknown ids is not a flood of reads', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
+  const b = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
+  const record = b.node.open()
+  await b.directory.add(record)
+  const stranger = identity('stranger').tag
+  let refused = 0
+  let seconds = 0
+  const commands = await countCommands(server, async () => {
+    const begin = performance.now()
+    await Promise.all(Array.from({ length: 5000 }, async (_, i) => {
+      const id = newSessionId(stranger)
+      await (i % 2 ? a.directory.locate(id) : a.directory.remove(id, 'any')).catch(err => {
+        if (err.code !== 'MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE') throw err
+        refused++
+      })
+    }))
+    seconds = (performance.now() - begin) / 1000
+  }, keyPrefix)
+  const reads = new Set(onKey(commands, `${keyPrefix}session:`).map(args => args[3])).size
+  t.ok(reads <= 1000 + 500 * seconds, `${reads} reads for 5,000 ids, ${refused} refused`)
+  t.equal(refused + reads, 5000)
+  t.equal((await a.directory.locate(record.id)).status, 'misrouted', 'ids of live nodes have a budget of their own')
+})
+
+t.test('two thousand sessions that exist are all found: hits cost no budget', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
+  const b = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
+  const records = Array.from({ length: 2000 }, () => a.node.open())
+  await Promise.all(records.map(record => a.directory.add(record)))
+  for (const { id } of records) if ((await b.directory.locate(id)).status !== 'misrouted') t.fail(`${id} was not found`)
+})
+
+t.test('scripts that Redis forgot are sent again', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix })
+  const b = await startNode(t, connect(t, server), { keyPrefix })
+  await connect(t, server).script('FLUSH')
+  const records = Array.from({ length: 20 }, () => a.node.open())
+  t.ok((await Promise.all(records.map(record => a.directory.add(record)))).every(Boolean))
+  await connect(t, server).script('FLUSH')
+  t.equal((await b.directory.locate(records[0]!.id)).status, 'misrouted')
+  await connect(t, server).script('FLUSH')
+  t.equal(await a.directory.stop(records.map(({ id }) => id), 2000), 0)
+})
+
+t.test('what a client calls itself is kept short', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix })
+  const record = { ...new FakeNode(a.node.identity).open(), clientInfo: { name: 'n'.repeat(100_000), version: 'v'.repeat(100_000) } }
+  await a.directory.add(record)
+  const raw = await connect(t, server).hget(`${keyPrefix}session:${record.id}`, 'clientInfo')
+  t.ok(raw!.length < 1000)
+})
