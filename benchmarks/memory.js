@@ -16,7 +16,7 @@ export async function heapPerSession ({ sessions, redis }) {
     })
     const whole = await growth(server, sessions, {
       open: count => load.ask('open', { port, count, connections: 16 }),
-      close: () => load.ask('close')
+      close: () => load.ask('close', { port })
     })
     return { sessions, mcpServer, whole, ours: whole - mcpServer }
   } finally {

@@ -19,7 +19,7 @@ export async function redisCommands ({ calls, redis }) {
     const isHeartbeat = ({ key }) => key === 'mcp:nodes' || (key?.startsWith(nodeKey) && !key.endsWith(':sessions'))
     await load.ask('open', { port, count: 1, connections: 1 })
     const begin = await monitor.mark()
-    await load.ask('calls', { count: calls })
+    await load.ask('calls', { port, count: calls })
     // Whatever the calls left for later goes out with the next heartbeat at the latest, and MONITOR sees that.
     const called = await monitor.mark()
     await monitor.until(command => isHeartbeat(command), called)

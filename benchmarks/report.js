@@ -11,3 +11,13 @@ export function table (head, rows) {
   const line = row => row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join('  ')
   return [line(cells[0]), widths.map(width => '-'.repeat(width)).join('  '), ...cells.slice(1).map(line)].join('\n')
 }
+
+/** A figure that should reach a target; `share` is how much of it was reached. */
+export function atLeast (name, target, figure) {
+  return { name, target: `≥ ${target}`, figure, share: figure / target }
+}
+
+/** A figure that should stay below a target; `share` as above, 1 and more being good. */
+export function atMost (name, target, figure) {
+  return { name, target: `≤ ${target}`, figure, share: figure <= target ? 1 : target / figure }
+}

@@ -4,11 +4,16 @@ import { median } from './report.js'
 const CONNECTIONS = 16
 
 /**
- * tools/call echo, 16 keep-alive connections. The servers stand side by side
- * and are measured in turn, round after round, so that what else the machine
- * does falls on all of them; a ratio is the median of the rounds' own ratios.
+ * tools/call echo over 16 keep-alive connections, a session each. The servers
+ * stand side by side and are measured in turn, round after round, so that what
+ * else the machine does falls on all of them; a ratio is the median of the
+ * rounds' own ratios.
+ *
+ * Calls are counted per second of the server's CPU time. On a core that is the
+ * server's alone this is its throughput; on a shared one it still is what the
+ * code costs.
  */
-export async function throughput ({ rounds, ms, redis, log }) {
+export async function throughput ({ warmUp, rounds, calls, redis, log }) {
   const contestants = {
     'load generator alone': ['servers/fixed-answer.js'],
     'bare node:http, JSON': ['servers/bare-http.js'],
@@ -22,12 +27,14 @@ export async function throughput ({ rounds, ms, redis, log }) {
   try {
     for (const [name, [script, ...args]] of Object.entries(contestants)) {
       const child = new Child(script, { core: SERVER_CORE, args })
-      servers.push({ name, child, port: await child.ask('listen'), rounds: [] })
+      const port = await child.ask('listen')
+      servers.push({ name, child, port, rounds: [] })
+      await load.ask('open', { port, count: CONNECTIONS, connections: CONNECTIONS })
+      await load.ask('calls', { port, count: warmUp })
     }
-    for (const server of servers) await measure(server, load, ms)
     for (let round = 1; round <= rounds; round++) {
-      for (const server of servers) server.rounds.push(await measure(server, load, ms))
-      log(`round ${round} of ${rounds}: ` + servers.map(({ rounds }) => Math.round(rounds.at(-1).perSecond)).join(' '))
+      for (const server of servers) server.rounds.push(await measure(server, load, calls))
+      log(`round ${round} of ${rounds}, calls per CPU second: ${servers.map(({ rounds }) => Math.round(rounds.at(-1).perCpuSecond)).join(' ')}`)
     }
   } finally {
     await Promise.all([load, ...servers.map(({ child }) => child)].map(child => child.end()))
@@ -35,24 +42,21 @@ export async function throughput ({ rounds, ms, redis, log }) {
   return summary(Object.fromEntries(servers.map(({ name, rounds }) => [name, rounds])))
 }
 
-async function measure ({ child, port }, load, ms) {
-  await load.ask('open', { port, count: CONNECTIONS, connections: CONNECTIONS })
-  await load.ask('callFor', { ms: ms / 4 })
+async function measure ({ child, port }, load, count) {
   const before = await child.ask('usage')
-  const { made, perSecond, busy } = await load.ask('callFor', { ms })
-  const cpu = (await child.ask('usage') - before) / made
-  await load.ask('close')
-  return { perSecond, cpu, loadBusy: busy }
+  const { perSecond, busy } = await load.ask('calls', { port, count })
+  const cpu = await child.ask('usage') - before
+  return { perSecond, loadBusy: busy, perCpuSecond: count / cpu * 1e6 }
 }
 
 function summary (rounds) {
+  const middle = (all, field) => median(all.map(round => round[field]))
   const speeds = Object.entries(rounds).map(([name, all]) => ({
     name,
-    perSecond: Math.round(median(all.map(({ perSecond }) => perSecond))),
-    cpuMicroseconds: median(all.map(({ cpu }) => cpu)),
-    loadBusy: median(all.map(({ loadBusy }) => loadBusy))
+    perCpuSecond: middle(all, 'perCpuSecond'),
+    perSecond: middle(all, 'perSecond')
   }))
-  const ratio = (a, b) => median(rounds[a].map(({ perSecond }, i) => perSecond / rounds[b][i].perSecond))
+  const ratio = (a, b) => median(rounds[a].map(({ perCpuSecond }, i) => perCpuSecond / rounds[b][i].perCpuSecond))
   return {
     speeds,
     rounds,

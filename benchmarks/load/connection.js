@@ -34,6 +34,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       this.#answered = resolve
       this.#failed = reject
+      if (this.#socket.destroyed) return reject(new Error('the server closed the connection while it was idle'))
       this.#socket.write(request, 'latin1')
     })
   }

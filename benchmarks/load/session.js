@@ -63,7 +63,6 @@ export class Session {
     const connection = await Connection.open(port)
     const status = await connection.openStream(`GET /mcp HTTP/1.1\r\n${this.#headers.replace(/Content-Type.*\r\n/, '')}\r\n`)
     if (status !== 200) throw new Error(`GET was answered with ${status}`)
-    return connection
   }
 
   /** Ends the session. */

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { obey } from '../process/orders.js'
 import { createEcho } from './echo.js'
+import { KEEP_ALIVE } from './keep-alive.js'
 
 /** A transport that knows which response waits for which id, and nothing else. */
 class BareTransport {
@@ -49,6 +50,8 @@ const server = createServer((request, response) => {
   request.on('data', chunk => chunks.push(chunk))
   request.on('end', () => answer(request, response, (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)).toString()))
 })
+
+server.keepAliveTimeout = KEEP_ALIVE
 
 obey({
   listen: async () => {

@@ -5,9 +5,10 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import Fastify from 'fastify'
 import { obey } from '../process/orders.js'
 import { createEcho } from './echo.js'
+import { KEEP_ALIVE } from './keep-alive.js'
 
 const enableJsonResponse = process.argv[2] === 'json'
-const app = Fastify()
+const app = Fastify({ keepAliveTimeout: KEEP_ALIVE })
 const sessions = new Map()
 
 async function open () {

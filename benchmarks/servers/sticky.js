@@ -6,10 +6,11 @@ import { Redis } from 'ioredis'
 import mcpSticky from '../../dist/index.js'
 import { obey } from '../process/orders.js'
 import { createEcho } from './echo.js'
+import { KEEP_ALIVE } from './keep-alive.js'
 
 const [url, responseMode] = process.argv.slice(2)
 const redis = new Redis(url)
-const app = Fastify()
+const app = Fastify({ keepAliveTimeout: KEEP_ALIVE })
 
 await app.register(mcpSticky, {
   createServer: () => createEcho(),

@@ -1,0 +1,79 @@
+// `node run.js [--short] [--only throughput,redis,heap,streams,slope]`
+// Measures, prints a table, keeps the figures in results.json. Ends with 1 when
+// a figure misses its target; with --short, only when it is below 80 % of it.
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { heapPerSession, memorySlope, mib, openStreams } from './memory.js'
+import { canPin } from './process/child.js'
+import { startRedis } from './process/redis.js'
+import { redisCommands } from './redis-commands.js'
+import { atLeast, atMost, table } from './report.js'
+import { throughput } from './throughput.js'
+
+const { values: { short, only } } = parseArgs({ options: { short: { type: 'boolean' }, only: { type: 'string' } } })
+const wanted = only?.split(',')
+const tolerance = short ? 0.8 : 1
+const log = line => console.log(`  ${line}`)
+const redis = await startRedis()
+const figures = []
+const results = { node: process.version, pinned: canPin, short: Boolean(short) }
+
+if (!canPin) console.log('Nothing is pinned: no taskset (util-linux), or one core only. Ratios are less certain.')
+
+await step('throughput', async () => {
+  const result = await throughput({ redis, log, ...(short ? { warmUp: 6000, rounds: 5, calls: 1500 } : { warmUp: 30_000, rounds: 15, calls: 4000 }) })
+  console.log(table(['tools/call echo, 16 connections', 'calls/CPU s', 'calls/s'], result.speeds.map(({ name, perCpuSecond, perSecond }) => [
+    name, Math.round(perCpuSecond), Math.round(perSecond)
+  ])))
+  const { json, sse, bare } = result.ratios
+  figures.push(atLeast('calls, times the SDK on Fastify, JSON', 4.5, json))
+  figures.push(atLeast('calls, times the SDK on Fastify, SSE', 4.5, sse))
+  figures.push(atLeast('calls, times bare node:http', 0.7, bare))
+  return result
+})
+
+await step('redis', async () => {
+  const result = await redisCommands({ calls: 1000, redis })
+  for (const [command, count] of Object.entries(result.commands)) log(`${count} × ${command}`)
+  log(`${result.heartbeats} commands of the node's heartbeat`)
+  const count = Object.values(result.commands).reduce((sum, count) => sum + count, 0)
+  figures.push(atMost('Redis commands of 1,000 local calls', 1, count))
+  return result
+})
+
+await step('heap', async () => {
+  const result = await heapPerSession({ sessions: 10_000, redis })
+  log(`a session: ${Math.round(result.whole)} bytes, ${Math.round(result.mcpServer)} of them its McpServer`)
+  figures.push(atMost('heap of a session beyond its McpServer, bytes', 4096, result.ours))
+  return result
+})
+
+await step('streams', async () => {
+  const result = await openStreams({ streams: 10_000, redis })
+  if (result.streams < result.wanted) log(`ulimit -n is ${result.limit}: only ${result.streams} streams`)
+  const { idle, sessions, streams } = result.rss
+  log(`ulimit -n ${result.limit}; RSS: idle ${mib(idle)}, ${result.streams} sessions ${mib(sessions)}, with a GET stream each ${mib(streams)}`)
+  figures.push({ name: 'open GET streams on one node', target: `${result.wanted}`, figure: result.streams, share: result.streams / result.wanted })
+  return result
+})
+
+await step('slope', async () => {
+  const result = await memorySlope({ cycles: short ? 5000 : 200_000, redis, log })
+  log(`over the second half, a cycle adds ${result.rss.toFixed(1)} bytes of RSS, ${result.heap.toFixed(1)} of heap`)
+  return result
+})
+
+await redis.end()
+console.log('\n' + table(['figure', 'target', 'measured', 'verdict'], figures.map(({ name, target, figure, share }) => [
+  name, target, Number.isInteger(figure) ? figure : figure.toFixed(figure < 100 ? 2 : 0), share >= 1 ? 'met' : share >= tolerance ? 'within 80 %' : 'MISSED'
+])))
+writeFileSync(new URL('results.json', import.meta.url), JSON.stringify({ ...results, figures }, null, 2) + '\n')
+process.exitCode = figures.some(({ share }) => share < tolerance) ? 1 : 0
+
+async function step (name, measure) {
+  if (wanted !== undefined && !wanted.includes(name)) return
+  console.log(`\n${name}`)
+  const start = performance.now()
+  results[name] = await measure()
+  log(`took ${Math.round((performance.now() - start) / 1000)} s`)
+}
