@@ -30,6 +30,7 @@ export class Heartbeat {
   /** Our id is where the others find it. */
   #enlisted = false
   #busy = false
+  #again = false
 
   constructor (parts: HeartbeatParts) {
     this.#parts = parts
@@ -40,22 +41,24 @@ export class Heartbeat {
    * @throws NodeDuplicateError
    */
   async start (): Promise<void> {
-    this.#timer = setInterval(() => { this.hurry() }, this.#parts.interval).unref()
+    this.#timer = setInterval(() => { this.#turn() }, this.#parts.interval).unref()
+    this.#busy = true
     try {
-      await this.#once(() => this.#claim())
+      await this.#claim()
     } catch (err) {
       if (!(err instanceof Rival)) return this.#parts.onFailed(err)
       this.stop()
       await this.#parts.registry.withdraw().catch(failure => this.#parts.onFailed(failure))
       throw err.error
+    } finally {
+      this.#busy = false
     }
   }
 
-  /** Beats, or claims, now. */
+  /** Beats, or claims, now: or once more, if it is at it. */
   async hurry (): Promise<void> {
-    if (this.#stopping.signal.aborted) return
-    await this.#once(() => this.#claimed ? this.#beat() : this.#claim()).catch(err => this.#failed(err))
-    if (!this.#stopping.signal.aborted) this.#parts.onTick()
+    this.#again = true
+    await this.#turn()
   }
 
   /** Redis may have lost what we wrote. */
@@ -86,7 +89,8 @@ export class Heartbeat {
     // First end them, then forget that it was asked: a session that is found without a record in between must not be written again.
     onBeat({ gone: beat === 'gone', closed })
     if (closed.length > 0) await closeSet.remove(closed)
-    if (beat === 'gone' || !this.#enlisted) await registry.enlist()
+    if (beat === 'gone') this.#enlisted = false
+    if (!this.#enlisted) await registry.enlist()
     this.#enlisted = true
   }
 
@@ -97,9 +101,16 @@ export class Heartbeat {
     this.#parts.onSuperseded(err.node, err.error)
   }
 
-  async #once (work: () => Promise<void>): Promise<void> {
-    if (this.#busy) return
-    this.#busy = true
-    await work().finally(() => { this.#busy = false })
+  async #turn (): Promise<void> {
+    const { signal } = this.#stopping
+    if (!this.#busy && !signal.aborted) {
+      this.#busy = true
+      do {
+        this.#again = false
+        await (this.#claimed ? this.#beat() : this.#claim()).catch(err => this.#failed(err))
+      } while (this.#again && !signal.aborted)
+      this.#busy = false
+    }
+    if (!signal.aborted) this.#parts.onTick()
   }
 }

@@ -21,7 +21,8 @@ async function setUp (t: Test, replicas = 0) {
 
 /** The server that has a key, as the slots were handed out. */
 function masterOf ({ masters }: RedisClusterServers, key: string): RedisServer {
-  return masters[Math.floor(keySlot(key) / 16384 * masters.length)]!
+  const slot = keySlot(key)
+  return masters.findLast((_, i) => slot >= Math.floor(i * 16384 / masters.length))!
 }
 
 async function allFound ({ directory }: RedisNode, records: NewRecord[]): Promise<boolean> {

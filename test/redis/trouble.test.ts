@@ -172,6 +172,31 @@ t.test('down at the start: the node starts, and writes when Redis is there', asy
   await until('the record is written', async () => await status(b.directory, record.id) === 'misrouted')
 })
 
+t.test('hanging at the start: the node starts, and writes when Redis goes on', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const client = connect(t, server)
+  await client.ping()
+  server.pause()
+  const a = await startNode(t, client, { keyPrefix })
+  const record = a.node.open()
+  t.equal(await a.directory.add(record), false)
+  server.resume()
+  const b = await startNode(t, connect(t, server), { keyPrefix })
+  await until('the record is written', async () => await status(b.directory, record.id) === 'misrouted')
+})
+
+t.test('what changes while a beat is on its way is told by the next, at once', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: 3_600_000 })
+  a.directory.announce()
+  a.node.draining = true
+  a.directory.announce()
+  const raw = connect(t, server)
+  await until('the drain is told', async () => JSON.parse(await raw.get(`${keyPrefix}node:${a.node.identity.id}`) ?? '{}').state === 'draining')
+})
+
 t.test('down at the start: a node that finds its id taken stops', async t => {
   const server = await startRedis(t)
   const keyPrefix = randomPrefix()

@@ -174,6 +174,18 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     t.strictSame((await b!.directory.list({ limit: 10 })).sessions.map(({ id }) => id), [theirs.id])
   })
 
+  t.test('every node knows the live ones, and which of them drain', async t => {
+    const { place, nodes: [b, a] } = await nodes(t, identity('b', 'http://10.0.0.2:3000'), identity('a'))
+    b!.node.open()
+    b!.node.draining = true
+    b!.directory.announce()
+    const seen = async () => (await a!.directory.nodes()).map(({ id, state, sessions }) => `${id} ${state} ${sessions}`).join()
+    await until('the drain is known', async () => await seen() === 'a up 0,b draining 1')
+    t.strictSame((await a!.directory.nodes())[1], { id: 'b', url: 'http://10.0.0.2:3000', tag: b!.node.identity.tag, state: 'draining', sessions: 1 })
+    await place.crash(b!.directory, b!.node.identity)
+    await until('the dead is gone from the list', async () => await seen() === 'a up 0')
+  })
+
   t.test('a live node\'s id and url are its own', async t => {
     const { place } = await nodes(t, identity('a', 'http://10.0.0.1:3000'))
     await t.rejects(start(t, place, identity('a', 'http://10.0.0.2:3000')), { code: 'MCP_STICKY_ERR_NODE_DUPLICATE', message: /node\.id/ })
