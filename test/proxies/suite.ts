@@ -72,6 +72,7 @@ export function proxySuite (t: Test, start: StartProxy): void {
       const answers = await Promise.all(Array.from({ length: 30 }, () => send(`${origin}${path}`, { method: 'GET', headers: { 'mcp-session-id': `${nodes[0]!.app.mcpSessions.node.tag}.x` } })))
       t.same([...new Set(answers.map(({ body }) => body.node))].sort(), ['node-1', 'node-2', 'node-3'], `${path} goes round`)
     }
+    t.equal((await send(`${origin}/mcp`, { body: initialize, headers: { origin } })).status, 200, 'the nodes see the Host that the browser asked for')
     for (const path of ['/mcp-sticky/ready', '/mcp-sticky/alive']) {
       t.equal((await send(`${origin}${path}`, { method: 'GET' })).status, 404, `${path} is not for clients`)
     }
