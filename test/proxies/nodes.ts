@@ -44,8 +44,7 @@ export async function startNodes (t: Test): Promise<ProxiedNode[]> {
       createServer,
       redis: connect(t, redis),
       keyPrefix,
-      node: { id: `node-${number}`, url, heartbeat: 200 },
-      drain: { grace: 30_000 }
+      node: { id: `node-${number}`, url, heartbeat: 200 }
     })
     app.get('/*', async () => ({ node: `node-${number}` }))
     await app.listen({ host: '127.0.0.1', port })
