@@ -86,51 +86,52 @@ export class SseStream implements Silent {
 
   /** Ends the connection after what was sent, if the client can come back for the rest of the stream. */
   suspend (): void {
-    this.#after(() => { if (this.#resumable) this.#out?.end() })
+    this.#after(() => { if (this.#resumable) this.shut() })
   }
 
   /** Ends the connection after what was sent. */
   end (): void {
-    this.#after(() => this.#out?.end())
+    this.#after(() => this.shut())
   }
 
-  /** Ends the connection now. */
+  /** Ends the connection now. A client that is slow to read the rest of it no longer counts as one. */
   shut (): void {
-    this.#out?.end()
+    const out = this.#out
+    if (out === undefined) return
+    this.#detach()
+    out.end()
   }
 
   /** Ends the stream after what was sent. */
   finish (done?: () => void): void {
     this.#after(() => {
       this.#finished = true
-      this.#out?.end()
+      this.shut()
       done?.()
     })
   }
 
   /**
    * Goes on in another connection, after the given event. The older connection,
-   * if it is still there, is dropped first: its client no longer listens to it.
+   * if it is still there, is dropped first.
    * False, with the exchange untouched: the session has ended.
    */
   resume (exchange: Exchange, lastEventId: string, store: EventStore): Promise<boolean> {
-    const old = this.#out
-    if (old !== undefined) {
-      this.#detach()
-      old.destroy()
-    }
+    this.#drop()
     this.#resumable = true
     return this.#step(async () => {
       if (this.#host.ended) return false
+      // Another resume may have been before this one in the queue.
+      this.#drop()
       const out = exchange.stream()
       this.#attach(out)
       this.#join()
       try {
         await store.replayEventsAfter(lastEventId, { send: (id, message) => replayed(out, id, message) })
-        if (this.#finished) out.end()
+        if (this.#finished) this.shut()
       } catch (error) {
         this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed in a replay; the client may resume again')
-        out.end()
+        this.shut()
       }
       return true
     })
@@ -158,6 +159,14 @@ export class SseStream implements Silent {
     this.#host.keepAlive.delete(this)
     this.#host.disconnected(this)
     this.#group?.remove(this)
+  }
+
+  /** Drops the connection: its client no longer listens to it. */
+  #drop (): void {
+    const out = this.#out
+    if (out === undefined) return
+    this.#detach()
+    out.destroy()
   }
 
   /** False when the client has fallen behind. */

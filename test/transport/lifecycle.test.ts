@@ -1,7 +1,6 @@
 // initialize, versions, cancellation, and the end of a session.
 import t from 'tap'
 import { FakeExchange } from '../fixtures/fake-exchange.ts'
-import { until } from '../fixtures/until.ts'
 import { HTTP, notification, request, result, SESSION_ID, wiredTransport } from '../fixtures/wired-transport.ts'
 
 const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'c', version: '1' } }
@@ -161,7 +160,7 @@ t.test('close answers the calls in flight, ends the streams, and tells the serve
   t.match(stream.messages.at(-1), { id: 2, error: { code: -32000, data: { reason: 'session_ended' } } })
   t.ok(stream.ended)
   t.ok(standalone.ended)
-  await until('the streams are forgotten', () => transport.streams === 0)
+  t.equal(transport.streams, 0)
   await t.rejects(transport.send(notification('n')), { code: 'MCP_STICKY_ERR_SESSION_ENDED' })
   await transport.send(result(1))
 })

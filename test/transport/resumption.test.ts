@@ -130,6 +130,25 @@ t.test('a resume takes over from a connection that is still there', async t => {
   await until('one stream is left', () => transport.streams === 1)
 })
 
+t.test('of resumes that come together the last has the stream, the others end', async t => {
+  const store = gated()
+  const { transport, get, open, resume } = wiredTransport({ eventStore: store })
+  await open()
+  const standalone = get()
+  await until('it is primed', () => standalone.events.length === 1)
+  standalone.leave()
+  store.shut()
+  const resuming = [resume(lastId(standalone)), resume(lastId(standalone)), resume(lastId(standalone))]
+  await until('the first asks for the replay', () => store.waiting === 1)
+  store.release()
+  const resumed = await Promise.all(resuming)
+  await transport.send(note(1))
+  await until('one got it', () => resumed.some(exchange => exchange.messages.length === 1))
+  t.same(resumed.map(shown), [[], [], [1]])
+  t.same(resumed.map(exchange => exchange.ended), [true, true, false])
+  t.equal(transport.streams, 1)
+})
+
 t.test('what is said while no standalone stream is open waits in the store for the last one', async t => {
   const { transport, get, open, resume } = wiredTransport({ eventStore: new MemoryEventStore() })
   await open()
