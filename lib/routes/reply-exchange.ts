@@ -15,7 +15,8 @@ export class ReplyExchange implements Exchange {
   }
 
   json (body: string): void {
-    this.#reply.header('content-type', 'application/json').send(body)
+    // With the charset, which Fastify would work out and add at every answer.
+    this.#reply.header('content-type', 'application/json; charset=utf-8').send(body)
   }
 
   accepted (): void {

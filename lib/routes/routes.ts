@@ -40,7 +40,8 @@ export async function mcpRoutes (app: FastifyInstance, options: RoutesOptions): 
 
   // The bytes as they came: a JSON parser of Fastify's would answer with its own errors.
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
+  // JSON by name too: Fastify remembers which parser a named type has, and looks for `*` at every request.
+  app.addContentTypeParser(['application/json', '*'], { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
 
   app.setErrorHandler((error, _request, reply) => {
     const refusal = bodyRefusal(error, bodyLimit)

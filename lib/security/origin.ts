@@ -26,9 +26,9 @@ export function originGuard (policy: {
   const origins = new Set(policy.allowedOrigins.map(origin => origin.toLowerCase()))
 
   function hostAllowed (host: string): boolean {
+    if (hosts === undefined && !policy.loopbackOnly()) return true
     const name = host.replace(/:\d+$/, '')
-    if (hosts !== undefined) return hosts.has(host) || hosts.has(name)
-    return !policy.loopbackOnly() || LOOPBACK.test(name)
+    return hosts === undefined ? LOOPBACK.test(name) : hosts.has(host) || hosts.has(name)
   }
 
   return headers => {
