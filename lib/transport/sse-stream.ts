@@ -169,14 +169,6 @@ export class SseStream implements Silent {
     out.destroy()
   }
 
-  /** Drops the connection: its client no longer listens to it. */
-  #drop (): void {
-    const out = this.#out
-    if (out === undefined) return
-    this.#detach()
-    out.destroy()
-  }
-
   /** False when the client has fallen behind. */
   #write (frames: string): boolean {
     const out = this.#out
