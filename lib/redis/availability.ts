@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { NoAnswer } from './link.ts'
+import { NoAnswer } from './bounded.ts'
 
 export type Log = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>
 

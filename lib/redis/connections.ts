@@ -21,6 +21,23 @@ export function watchConnections (client: RedisClient, events: ConnectionEvents)
   }
 }
 
+/** Waits for a connection that is being made: whether it was, within the bound (milliseconds). */
+export function whenConnected (client: RedisClient, bound: number): Promise<boolean> {
+  const ready = () => client.status === 'ready'
+  if (!['connecting', 'connect'].includes(client.status)) return Promise.resolve(ready())
+  return new Promise(resolve => {
+    const done = () => {
+      clearTimeout(timer)
+      client.off('ready', done)
+      client.off('close', done)
+      resolve(ready())
+    }
+    const timer = setTimeout(done, bound)
+    client.on('ready', done)
+    client.on('close', done)
+  })
+}
+
 /**
  * A master that is lost and comes back, or is replaced, gives no `ready` of
  * the Cluster client: it shows in the connection to its address, or in a

@@ -1,11 +1,9 @@
+import { bounded, NoAnswer } from './bounded.ts'
 import { Breaker } from './breaker.ts'
 import { isCluster, type RedisClient } from './client.ts'
-import { watchConnections } from './connections.ts'
+import { watchConnections, whenConnected } from './connections.ts'
 import type { Script } from './script.ts'
 import { keySlot } from './slot.ts'
-
-/** Redis did not answer, or was not asked because it isn't answering: whether the command took effect is unknown. */
-export class NoAnswer extends Error {}
 
 /** How the connection fares; each is told once a change. */
 export interface LinkEvents {
@@ -33,14 +31,13 @@ export interface Call { script: Script, key: string, args: string[] }
 /** How long a command may take unless told otherwise, and how often a server that doesn't answer is tried: milliseconds. */
 const BOUND = 1000
 const RETRY = 1000
-/** What a command gets on top when the event loop was held up, in milliseconds. */
-const GRACE = 50
 
 /**
  * Bounded access to a Redis client that belongs to the user. Whatever the
  * client's settings: nothing is issued while it isn't ready or a server hangs,
  * and every answer is awaited for a limited time. Commands that are issued
- * together travel together, one pipeline to each server.
+ * together are all under way before the first is answered: one pipeline to
+ * each server, of which each command follows redirections by itself.
  */
 export class Link {
   readonly #client: RedisClient
@@ -70,20 +67,9 @@ export class Link {
     return this.#client.status === 'ready'
   }
 
-  /** Waits for a connection that is being made: whether it was, within the bound. */
+  /** Waits for a connection that is being made: whether it was, within the bound (milliseconds). */
   connected (bound: number): Promise<boolean> {
-    if (!['connecting', 'connect'].includes(this.#client.status)) return Promise.resolve(this.ready)
-    return new Promise(resolve => {
-      const done = () => {
-        clearTimeout(timer)
-        this.#client.off('ready', done)
-        this.#client.off('close', done)
-        resolve(this.ready)
-      }
-      const timer = setTimeout(done, bound)
-      this.#client.on('ready', done)
-      this.#client.on('close', done)
-    })
+    return whenConnected(this.#client, bound)
   }
 
   /** True while some server hangs. */
@@ -109,7 +95,7 @@ export class Link {
     const breaker = this.#breakerOf(call.key)
     if (!breaker.admits()) return refused('the server does not answer')
     const command = this.#send(call)
-    return { answer: within(bound, command, breaker), settled: command.catch(() => {}) }
+    return { answer: bounded(command, bound, breaker), settled: command.catch(() => {}) }
   }
 
   /** A Cluster client learns of a failover only from a server that answers; ask while one doesn't. */
@@ -150,36 +136,4 @@ export class Link {
 
 function refused (why: string): Issued {
   return { answer: Promise.reject(new NoAnswer(why)), settled: Promise.resolve() }
-}
-
-function within (bound: number, command: Promise<unknown>, breaker: Breaker): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const end = performance.now() + bound
-    let settled = false
-    const overdue = () => {
-      if (settled) return
-      breaker.overdue(command, bound)
-      reject(new NoAnswer(`no answer within ${bound} ms`))
-    }
-    // A timer that comes late says that this process was busy, not Redis. The answer may be in the socket: look there first.
-    let timer = setTimeout(() => {
-      if (performance.now() < end + GRACE) setImmediate(overdue)
-      else timer = setTimeout(() => setImmediate(overdue), GRACE)
-    }, bound)
-    command.then(answer => {
-      breaker.answered()
-      resolve(answer)
-    }, err => {
-      if (isAnswer(err)) breaker.answered()
-      else breaker.failed(command, err.message)
-      reject(isAnswer(err) ? err : new NoAnswer(err.message))
-    }).finally(() => {
-      settled = true
-      clearTimeout(timer)
-    })
-  })
-}
-
-function isAnswer (err: Error): boolean {
-  return err.name === 'ReplyError'
 }

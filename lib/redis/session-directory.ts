@@ -9,13 +9,14 @@ import { Heartbeat } from './heartbeat.ts'
 import { redisKeys, type Keys } from './keys.ts'
 import { Link } from './link.ts'
 import { listPage, type Page } from './listing.ts'
+import { locate } from './locate.ts'
 import { NodeRegistry } from './node-registry.ts'
 import { OwnRecords } from './own-records.ts'
 import { RecordKeeper } from './record-keeper.ts'
 import { RecordReader } from './record-reader.ts'
 import { pageIndex } from './record-scripts.ts'
 import { Removals } from './removals.ts'
-import { orUnavailable, unavailable } from './unavailable.ts'
+import { orUnavailable } from './unavailable.ts'
 
 /** A node counts as gone after three missed beats. */
 const BEATS = 3
@@ -118,7 +119,8 @@ class RedisDirectory implements SessionDirectory {
   }
 
   locate (id: string): Promise<Location> {
-    return orUnavailable(this.#locate(id))
+    const parts = { node: this.#options.node, reader: this.#reader, registry: this.#registry, doubt: this.#doubt }
+    return orUnavailable(locate(parts, id, this.#keeper.releasing(id)))
   }
 
   list (page: { cursor?: string | undefined, limit: number }): Promise<Page> {
@@ -144,20 +146,6 @@ class RedisDirectory implements SessionDirectory {
     } finally {
       this.#link.stop()
     }
-  }
-
-  async #locate (id: string): Promise<Location> {
-    const { node } = this.#options
-    const record = await this.#reader.read(id)
-    if (record === undefined) return { status: 'unknown' }
-    if (record.node === node.id && record.epoch === node.epoch) {
-      return this.#keeper.releasing(id) ? { status: 'unknown' } : { status: 'orphaned', record }
-    }
-    const owner = await this.#registry.owner(record.node, record.epoch)
-    if (owner) return { status: 'misrouted', record, tag: owner.tag, url: owner.url }
-    // The owner's heartbeat may have been lost with the rest.
-    if (this.#doubt.left > 0) throw unavailable('the connection is new and the session\'s node may not have beaten yet', this.#doubt.left)
-    return { status: 'orphaned', record }
   }
 
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {

@@ -1,5 +1,5 @@
 import { DirectoryUnavailableError } from '../errors.ts'
-import { NoAnswer } from './link.ts'
+import { NoAnswer } from './bounded.ts'
 
 /** A DirectoryUnavailableError with `retryAfter` in seconds. */
 export function unavailable (why: string, milliseconds = 1000): Error {
