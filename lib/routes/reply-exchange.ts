@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { EventStream, Exchange } from '../transport/exchange.ts'
+import { onConnectionEnd } from './connection-end.ts'
 
 /** One request and its answer, over a Fastify reply. */
 export class ReplyExchange implements Exchange {
@@ -39,9 +40,10 @@ export class ReplyExchange implements Exchange {
 }
 
 class ReplyStream implements EventStream {
-  readonly #raw: ServerResponse
+  readonly #raw: Raw
+  #waiting: Array<() => void> | undefined
 
-  constructor (raw: ServerResponse) {
+  constructor (raw: Raw) {
     this.#raw = raw
   }
 
@@ -53,15 +55,18 @@ class ReplyStream implements EventStream {
     return !isOpen(this.#raw) || this.#raw.write(frames)
   }
 
+  /** One pair of listeners for all who wait: a handler may say a lot to a slow client. */
   drained (): Promise<void> {
     return new Promise(resolve => {
       const raw = this.#raw
-      if (!isOpen(raw) || !raw.writableNeedDrain) return resolve()
-      const settle = (): void => {
-        raw.off('drain', settle).off('close', settle)
-        resolve()
+      if (!isOpen(raw) || !(raw.stream ?? raw).writableNeedDrain) return resolve()
+      if (this.#waiting === undefined) {
+        const waiting: Array<() => void> = this.#waiting = []
+        const settle = (): void => { for (const one of waiting.splice(0)) one() }
+        raw.on('drain', settle)
+        this.onEnd(settle)
       }
-      raw.on('drain', settle).on('close', settle)
+      this.#waiting.push(resolve)
     })
   }
 
@@ -74,12 +79,28 @@ class ReplyStream implements EventStream {
   }
 
   onEnd (listener: () => void): void {
-    if (isOpen(this.#raw)) this.#raw.once('close', listener)
-    else listener()
+    const raw = this.#raw
+    if (!isOpen(raw)) return listener()
+    if (raw.stream !== undefined || raw.socket !== null) {
+      raw.once('close', listener)
+      return
+    }
+    // A pipelined response whose turn has not come: Node will not tell it that its connection is gone.
+    const forget = onConnectionEnd(raw.req.socket, ended)
+    raw.once('close', ended)
+    function ended (): void {
+      forget()
+      raw.off('close', ended)
+      listener()
+    }
   }
 }
 
-/** HTTP/2 responses say so on their stream. */
-function isOpen (raw: ServerResponse & { stream?: { destroyed: boolean } }): boolean {
-  return !raw.destroyed && !raw.writableEnded && raw.stream?.destroyed !== true
+/** A response of HTTP/1, or one of HTTP/2, which has a stream. */
+type Raw = ServerResponse & { stream?: { destroyed: boolean, writableNeedDrain: boolean } }
+
+/** HTTP/2 responses say so on their stream, pipelined ones of HTTP/1 on the connection alone. */
+function isOpen (raw: Raw): boolean {
+  if (raw.destroyed || raw.writableEnded) return false
+  return raw.stream === undefined ? !raw.req.socket.destroyed : !raw.stream.destroyed
 }
