@@ -13,16 +13,21 @@ const BATCH = 500
 /** More releases than this are left to expire. */
 const RELEASES = 100_000
 
-export interface KeeperParts { link: Link, records: OwnRecords, closeSet: CloseSet, owner: DirectoryOwner }
+export interface KeeperParts {
+  link: Pick<Link, 'ready'>
+  records: Pick<OwnRecords, 'write' | 'renew' | 'drop'>
+  closeSet: Pick<CloseSet, 'tryRead'>
+  owner: DirectoryOwner
+}
 
 /**
  * Keeps the records of this node's sessions: remembers what is to be written,
  * renewed and deleted until Redis has acknowledged it.
  */
 export class RecordKeeper {
-  readonly #link: Link
-  readonly #records: OwnRecords
-  readonly #closeSet: CloseSet
+  readonly #link: KeeperParts['link']
+  readonly #records: KeeperParts['records']
+  readonly #closeSet: KeeperParts['closeSet']
   readonly #owner: DirectoryOwner
   readonly #touches = new TouchThrottle()
   /** Sessions whose record is to be renewed, or written if it is missing. */

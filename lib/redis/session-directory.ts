@@ -16,7 +16,7 @@ import { RecordKeeper } from './record-keeper.ts'
 import { RecordReader } from './record-reader.ts'
 import { pageIndex } from './record-scripts.ts'
 import { Removals } from './removals.ts'
-import { orUnavailable } from './unavailable.ts'
+import { orUnavailable, unavailable } from './unavailable.ts'
 
 /** A node counts as gone after three missed beats. */
 const BEATS = 3
@@ -129,6 +129,8 @@ class RedisDirectory implements SessionDirectory {
 
   async nodes (): Promise<NodeStatus[]> {
     const alive = [...(await orUnavailable(this.#registry.alive())).values()]
+    // Redis may have come back empty, and not everybody has beaten since.
+    if (this.#doubt.left > 0) throw unavailable('the connection is new and not every node may have beaten yet', this.#doubt.left)
     return alive.map(({ id, url, tag, state, sessions }) => ({ id, url, tag, state, sessions })).sort((a, b) => a.id < b.id ? -1 : 1)
   }
 

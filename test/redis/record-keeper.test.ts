@@ -7,6 +7,7 @@ import { RecordKeeper } from '../../lib/redis/record-keeper.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { connect, countCommands, startRedis } from '../fixtures/redis.ts'
 import { randomPrefix } from '../fixtures/redis-node.ts'
+import { until } from '../fixtures/until.ts'
 
 /** A keeper alone: nothing happens unless the test does it. */
 async function setUp (t: Test) {
@@ -82,6 +83,32 @@ t.test('what Redis refuses is told and stays due', async t => {
   await raw.del(keys.session(record.id))
   await keeper.flush()
   t.equal(await raw.hget(keys.session(record.id), 'node'), 'a')
+})
+
+t.test('a deletion waits for a write that is still on its way', async t => {
+  const owner = new FakeNode(identity('a'))
+  const done: string[] = []
+  let settle = () => {}
+  const keeper = new RecordKeeper({
+    owner,
+    link: { ready: true },
+    closeSet: { tryRead: async () => [] },
+    records: {
+      write: () => ({ outcome: Promise.resolve('failed'), settled: new Promise<void>(resolve => { settle = resolve }).then(() => { done.push('written') }) }),
+      renew: async () => ({ kept: [], taken: [], absent: [], failed: [] }),
+      drop: async ids => { done.push('dropped'); return ids }
+    }
+  })
+  const record = owner.open()
+  t.equal(await keeper.add(record), false)
+  owner.sessions.delete(record.id)
+  keeper.release(record.id)
+  await keeper.flush()
+  t.strictSame(done, [])
+  t.equal(keeper.releasing(record.id), true)
+  settle()
+  await until('it is deleted', () => !keeper.releasing(record.id))
+  t.strictSame(done, ['written', 'dropped'])
 })
 
 t.test('after clear nothing is written any more', async t => {
