@@ -140,7 +140,8 @@ export interface SessionDirectory {
 
   /**
    * The live nodes, this one included, sorted by id; at most one heartbeat old.
-   * @throws DirectoryUnavailableError
+   * @throws DirectoryUnavailableError, also while a node may be missing because
+   * the directory lost what it knew.
    */
   nodes: () => Promise<NodeStatus[]>
 

@@ -7,7 +7,7 @@ import { dynamicConfiguration, mcpStickyTraefik } from '../../lib/traefik/index.
 import type { TraefikHttpOptions } from '../../lib/traefik/index.ts'
 import { nodeTag } from '../../lib/session-id.ts'
 import { open, send } from '../fixtures/http.ts'
-import { startRedis } from '../fixtures/redis.ts'
+import { connect, startRedis } from '../fixtures/redis.ts'
 import { startTraefik } from '../fixtures/traefik.ts'
 import type { StartedTraefik } from '../fixtures/traefik.ts'
 import { until } from '../fixtures/until.ts'
@@ -78,6 +78,22 @@ t.test('the document', async t => {
     await until('it is read again', async () => (await fetch(one)).status === 200 && one.log.some(({ msg }) => msg === 'the node registry can be read again'))
     t.equal((await fetch(one)).text, text)
   })
+})
+
+t.test('a Redis that comes back empty takes nobody out of the document', async t => {
+  const redis = await startRedis(t)
+  const keyPrefix = `test:${randomUUID()}:`
+  const prompt = await startNode(t, { redis: connect(t, redis), keyPrefix, node: { id: 'prompt' } }, serves())
+  // Comes back when the first has long been asked.
+  await startNode(t, { redis: connect(t, redis, { retryStrategy: () => 300 }), keyPrefix, node: { id: 'late' } })
+  await until('both are there', async () => poolOf((await fetch(prompt)).body).length === 2)
+  const { text } = await fetch(prompt)
+  await redis.restart()
+  await until('the registry was lost and is read again', async () => {
+    t.equal((await fetch(prompt)).text, text)
+    return prompt.log.some(({ msg }) => msg === 'the node registry can be read again')
+  })
+  t.equal((await fetch(prompt)).text, text)
 })
 
 t.test('before the first look at the registry: 503, and never an empty document', async t => {
