@@ -59,7 +59,11 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   app.decorate('mcpSessions', mcpSessions({ sessions, refused, drain: settings.drain, log: app.log }))
 
   app.addHook('onReady', () => sessions.start())
-  app.addHook('preClose', () => within(CLOSE_GRACE, sessions.drain({ grace: 0, timeout: CLOSE_GRACE })))
+  app.addHook('preClose', async () => {
+    await within(CLOSE_GRACE, sessions.drain({ grace: 0, timeout: CLOSE_GRACE }))
+    // Between preClose and onClose Fastify waits for every connection, and a client may stall one as long as it likes.
+    sessions.shutdown(CLOSE_BOUND).catch(error => app.log.error({ err: error }, 'ending the mcp sessions failed'))
+  })
   app.addHook('onClose', () => sessions.shutdown(CLOSE_BOUND))
 
   await app.register(mcpRoutes, {

@@ -83,7 +83,7 @@ function open (context: RouteContext, request: FastifyRequest, reply: FastifyRep
     extra: new MessageExtra(request, caller.authInfo),
     onOpened: sessionId => reply.header('mcp-session-id', sessionId)
   }).then(full => {
-    if (full !== undefined) refuse(reply, full, { id, retryAfter: full === 'node_full' ? RETRY_AFTER : undefined })
+    if (full !== undefined) refuse(reply, full, { id, retryAfter: full === 'principal_limit' ? undefined : RETRY_AFTER })
   }).catch(error => reply.send(error))
 }
 

@@ -66,6 +66,7 @@ export class Sessions implements DirectoryOwner {
   readonly #directory: SessionDirectory
   #stopReaper = (): void => {}
   #drained: Promise<void> | undefined
+  #ended: Promise<void> | undefined
 
   constructor (parts: SessionsParts) {
     this.#parts = parts
@@ -99,8 +100,8 @@ export class Sessions implements DirectoryOwner {
   }
 
   /**
-   * Makes a session of an initialize request and answers it. Says which cap is
-   * in the way instead, if one is. `onOpened` gets the id before the answer's
+   * Makes a session of an initialize request and answers it. Says what is in
+   * the way instead, if a cap or this node's end is. `onOpened` gets the id before the answer's
    * headers are sent.
    * @throws ServerFailedError when createServer or the server's connect fails.
    */
@@ -111,7 +112,7 @@ export class Sessions implements DirectoryOwner {
     exchange: Exchange
     extra: MessageExtra
     onOpened: (id: string) => void
-  }): Promise<Full | undefined> {
+  }): Promise<Full | 'node_closing' | undefined> {
     const key = principalKey(principal)
     const full = this.#store.reserve(key)
     if (full !== undefined) return full
@@ -145,6 +146,12 @@ export class Sessions implements DirectoryOwner {
     } catch (error) {
       this.#store.unreserve(key)
       throw new ServerFailedError(error instanceof Error ? error.message : String(error), { cause: error })
+    }
+    // A session that opened now would outlive its node, its record with it.
+    if (this.#ended !== undefined || this.state === 'superseded') {
+      this.#store.unreserve(key)
+      this.#closeServer(id, server)
+      return 'node_closing'
     }
     transport.post([message], false, exchange, extra)
     return undefined
@@ -224,9 +231,14 @@ export class Sessions implements DirectoryOwner {
   /**
    * Ends every session and cleans the directory, each within `bound`
    * milliseconds and neither waiting for the other: Redis is cleaned whatever
-   * the local close does (ADR-0066).
+   * the local close does (ADR-0066). Called again, it returns the same promise.
    */
-  async shutdown (bound: number): Promise<void> {
+  shutdown (bound: number): Promise<void> {
+    this.#ended ??= this.#shutdown(bound)
+    return this.#ended
+  }
+
+  async #shutdown (bound: number): Promise<void> {
     this.#stopReaper()
     const sessions = [...this.#store.values()]
     const ids = sessions.map(session => session.id)

@@ -1,11 +1,12 @@
 // A node that leaves: the pool first, then its calls, then its streams.
 import t from 'tap'
 import { randomUUID } from 'node:crypto'
+import { connect as connectTcp } from 'node:net'
 import { request } from 'undici'
 import { startApp } from '../fixtures/app.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
-import { waiting } from '../fixtures/session-server.ts'
+import { createServer, waiting } from '../fixtures/session-server.ts'
 import { until } from '../fixtures/until.ts'
 
 const health = async (url: string, question: 'ready' | 'alive'): Promise<number> =>
@@ -69,4 +70,39 @@ t.test('app.close() alone lets calls in flight finish', async t => {
   t.equal((await answer).body.result.content[0].text, 'released')
   await closed
   t.equal(app.mcpSessions.counters.ended.shutdown, 1)
+})
+
+t.test('a client that stalls its connection holds up Fastify, but not the clean-up of Redis', async t => {
+  const redis = connect(t, await startRedis(t))
+  let make = (): void => {}
+  let slow = false
+  const { app, url } = await startApp(t, {
+    redis,
+    responseMode: 'json',
+    createServer: async () => {
+      if (slow) await new Promise<void>(resolve => { make = resolve })
+      return createServer()
+    }
+  }, { fastify: { forceCloseConnections: 'idle', keepAliveTimeout: 100 } })
+  const id = await open(url)
+  const { hostname, port, host, pathname } = new URL(url)
+  const socket = connectTcp(Number(port), hostname)
+  t.teardown(() => socket.destroy())
+  await new Promise<void>(resolve => socket.write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`, () => resolve()))
+  const answer = inSession(url, id, call('wait'))
+  await until('the call is in flight', () => app.mcpSessions.get(id)!.busy)
+  slow = true
+  const late = send(url, { body: initialize })
+  await until('a server is being made', () => make.length === 1)
+
+  let closed = false
+  const closing = app.close().then(() => { closed = true })
+  t.match(await answer, { status: 200, body: { error: { data: { reason: 'session_ended' } } } })
+  await until('nothing is left in Redis', async () => await redis.dbsize() === 0)
+  make()
+  t.match(await late, { status: 503, headers: { 'retry-after': /^\d+$/ }, body: { id: 1, error: { data: { reason: 'node_closing' } } } })
+  t.equal(closed, false)
+  socket.destroy()
+  await closing
+  t.equal(await redis.dbsize(), 0)
 })
