@@ -32,6 +32,7 @@ export class Availability {
     const reason = String(err).slice(0, 100)
     if (this.#refusals.has(reason)) return
     this.#refusals.add(reason)
-    this.#log.warn({ err }, 'the session directory in Redis failed')
+    // Not the error itself: ioredis puts the command on it, and a session's id is in the command.
+    this.#log.warn({ why: reason }, 'the session directory in Redis failed')
   }
 }

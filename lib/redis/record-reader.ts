@@ -11,9 +11,8 @@ import { unavailable } from './unavailable.ts'
 
 const MISSES_A_SECOND = 500
 const BURST = 1000
-/** For how long an absence is remembered, in milliseconds: an id of a live node may still come into being. */
-const LIVE_TAG = 1000
-const OTHER_TAG = 10_000
+/** For how long an absence is remembered, in milliseconds: a node that was cut off may write the record any time. */
+const ABSENCE = 1000
 const REMEMBERED = 10_000
 
 /** Reads records for ids that clients sent, sparing Redis the ones that don't exist. */
@@ -69,7 +68,7 @@ export class RecordReader {
       if (!missed) budget.giveBack()
     }
     if (this.#doubt.left > 0) throw unavailable('the connection is new and the records may not be complete yet', this.#doubt.left)
-    this.#remember(id, performance.now() + (live ? LIVE_TAG : OTHER_TAG))
+    this.#remember(id, performance.now() + ABSENCE)
     return undefined
   }
 

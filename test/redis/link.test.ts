@@ -1,5 +1,7 @@
 import t from 'tap'
+import type { ClusterClient } from '../../lib/redis/client.ts'
 import { Link } from '../../lib/redis/link.ts'
+import { keySlot } from '../../lib/redis/slot.ts'
 import { readMembers, addMembers } from '../../lib/redis/node-scripts.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
 import { until } from '../fixtures/until.ts'
@@ -80,4 +82,28 @@ t.test('a client that was not connected yet is, and its connections are told', a
   await server.start()
   await until('the client is back', () => client.status === 'ready')
   t.notMatch(told.slice(2).join(), /reconnected/, 'a stopped link tells nothing')
+})
+
+t.test('on a Cluster the breaker is the key\'s master\'s, the client\'s own prefix counted in', async t => {
+  const slots = Array.from({ length: 16_384 }, () => ['a:1'])
+  slots[keySlot('app:hung')] = ['b:1', 'b:2']
+  const client: ClusterClient = {
+    status: 'ready',
+    isCluster: true,
+    options: { keyPrefix: 'app:' },
+    slots,
+    nodes: () => [],
+    refreshSlotsCache () {},
+    connect: async () => {},
+    evalsha: (_sha, _keys, key) => key === 'hung' ? new Promise(() => {}) : Promise.resolve([]),
+    eval: async () => [],
+    on () {},
+    off () {}
+  }
+  const { told, events } = toldBy()
+  const link = new Link(client, events)
+  await t.rejects(link.run(readMembers, 'hung', [], 1), { message: 'no answer within 1 ms' })
+  t.strictSame(told, ['lost: no answer within 1 ms from b:1'])
+  await t.rejects(link.run(readMembers, 'hung'), { message: 'the server does not answer' })
+  t.strictSame(await link.run(readMembers, 'well'), [])
 })

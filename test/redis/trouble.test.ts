@@ -15,7 +15,8 @@ const status = (directory: SessionDirectory, id: string) =>
 t.test('records that Redis lost are written again', async t => {
   const server = await startRedis(t)
   const keyPrefix = randomPrefix()
-  const a = await startNode(t, connect(t, server), { keyPrefix })
+  const client = connect(t, server)
+  const a = await startNode(t, client, { keyPrefix })
   const b = await startNode(t, connect(t, server), { keyPrefix })
   const records = Array.from({ length: 1200 }, () => a.node.open())
   for (const record of records) await a.directory.add(record)
@@ -25,6 +26,7 @@ t.test('records that Redis lost are written again', async t => {
   t.equal(await a.directory.add(late), false, 'a new session goes on without its record')
   await t.rejects(b.directory.locate(late.id), UNAVAILABLE)
   await t.rejects(b.directory.list({ limit: 10 }), UNAVAILABLE)
+  t.equal((client as unknown as { offlineQueue: { length: number } }).offlineQueue.length, 0, 'nothing waits in the client')
   await server.start()
   await until('the first record is back', async () => await status(b.directory, records[0]!.id) === 'misrouted')
   await until('the last record is back', async () => await status(b.directory, records.at(-1)!.id) === 'misrouted')
