@@ -39,7 +39,7 @@ export function traefikCommand (args: string[]): string {
   const nodes = (values.node ?? []).map(readNode)
   if (nodes.length === 0) throw new Error('--node is missing: give one for each node')
   const configuration = dynamicConfiguration(nodes, readOptions(values))
-  return comment(nodes) + stringify(configuration, { lineWidth: 0 })
+  return comment(nodes) + stringify(configuration, { lineWidth: 0, aliasDuplicateObjects: false })
 }
 
 interface NamedNode { name: string, url: string }

@@ -31,7 +31,7 @@ async function plugin (app: FastifyInstance, options: TraefikFileOptions): Promi
   async function publish (): Promise<void> {
     const configuration = await document()
     if (configuration === undefined) return
-    const text = stringify(configuration)
+    const text = stringify(configuration, { aliasDuplicateObjects: false })
     if (text === published) return
     await replace(file, text)
     published = text
