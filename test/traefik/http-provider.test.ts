@@ -50,7 +50,7 @@ t.test('the document', async t => {
     await apart.register(mcpSticky, { ...options(), createServer: () => { throw new Error('unused') } })
     await apart.register(mcpStickyTraefik, { token })
     await apart.ready()
-    await until('it is a live node', async () => (await one.app.mcpSessions.nodes()).length === 2)
+    await until('it is a live node', async () => (await one.nodes()).length === 2)
     t.strictSame(poolOf((await fetch(one)).body), urls(one))
     const answer = await apart.inject({ url: '/mcp-sticky/traefik', headers: bearer })
     t.strictSame(poolOf(answer.json()), urls(one), 'but it can serve the document')
