@@ -3,6 +3,7 @@
 import cors from '@fastify/cors'
 import Fastify from 'fastify'
 import type { FastifyRequest } from 'fastify'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import mcpSticky from '../lib/index.ts'
 import { startApp } from './fixtures/app.ts'
@@ -157,4 +158,15 @@ t.test('works over HTTP/2, where Connection headers are errors', async t => {
   t.equal(headers[':status'], 200)
   t.ok(headers['mcp-session-id'])
   t.match(text, /^event: message\ndata: \{/)
+})
+
+t.test('an application whose start failed elsewhere can be closed', async t => {
+  const redis = new Redis({ lazyConnect: true, port: 1, retryStrategy: () => null })
+  redis.on('error', () => {})
+  t.teardown(() => redis.disconnect())
+  const app = Fastify()
+  await app.register(mcpSticky, { createServer, redis })
+  app.register(async () => { throw new Error('another plugin') })
+  await t.rejects(app.ready(), { message: 'another plugin' })
+  await t.resolves(app.close())
 })

@@ -141,6 +141,11 @@ class RedisDirectory implements SessionDirectory {
   async stop (ids: string[], bound: number): Promise<number> {
     const deadline = performance.now() + bound
     this.#heartbeat?.stop()
+    // The application closes without having started.
+    if (this.#heartbeat === undefined) {
+      this.#link.stop()
+      return 0
+    }
     try {
       const left = await this.#keeper.clear(ids, deadline)
       await before(deadline, this.#withdraw().catch(err => this.#availability.failed(err)))
