@@ -151,6 +151,7 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     t.strictSame(new Set(seen), expected)
     await t.rejects(all[0]!.directory.list({ cursor: 'bm90IG91cnM', limit: 4 }), { code: 'MCP_STICKY_ERR_OPTION', message: /^option `cursor`/ })
     await t.rejects(all[0]!.directory.list({ cursor: '!', limit: 4 }), { code: 'MCP_STICKY_ERR_OPTION' })
+    await t.rejects(all[0]!.directory.list({ cursor: Buffer.from('{"a":1}').toString('base64url'), limit: 4 }), { code: 'MCP_STICKY_ERR_OPTION' })
   })
 
   t.test('a session that is used while somebody pages is not left out', async t => {
