@@ -12,12 +12,24 @@ export function table (head, rows) {
   return [line(cells[0]), widths.map(width => '-'.repeat(width)).join('  '), ...cells.slice(1).map(line)].join('\n')
 }
 
-/** A figure that should reach a target; `share` is how much of it was reached. */
-export function atLeast (name, target, figure) {
-  return { name, target: `≥ ${target}`, figure, share: figure / target }
+/**
+ * A figure that should reach a target. `share` is how much of it was reached,
+ * `decides` the same for the verdict: beyond what `limit` says can be reached
+ * at all, a share of that is asked for instead.
+ */
+export function atLeast (name, target, figure, limit) {
+  const asked = limit === undefined || limit.reach >= target ? target : limit.reach * limit.share
+  return { name, target: `≥ ${target}`, figure, share: figure / target, decides: figure / asked, reach: asked === target ? undefined : limit.reach }
 }
 
-/** A figure that should stay below a target; `share` as above, 1 and more being good. */
+/** A figure that should stay below a target; `share` as above, 1 being good. */
 export function atMost (name, target, figure) {
-  return { name, target: `≤ ${target}`, figure, share: figure <= target ? 1 : target / figure }
+  const share = figure <= target ? 1 : target / figure
+  return { name, target: `≤ ${target}`, figure, share, decides: share }
+}
+
+export function verdict ({ share, reach }, tolerance) {
+  if (share >= 1) return 'met'
+  if (share >= tolerance) return 'within 80 %'
+  return reach === undefined ? 'MISSED' : `MISSED (bare node:http: ${reach.toFixed(2)})`
 }

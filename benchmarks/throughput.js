@@ -63,7 +63,10 @@ function summary (rounds) {
     ratios: {
       json: ratio('sticky, auto (JSON)', 'SDK on Fastify, JSON'),
       sse: ratio('sticky, SSE', 'SDK on Fastify, SSE'),
-      bare: ratio('sticky, auto (JSON)', 'bare node:http, JSON')
+      bare: ratio('sticky, auto (JSON)', 'bare node:http, JSON'),
+      // What no server of McpServers on node:http can pass.
+      bareJson: ratio('bare node:http, JSON', 'SDK on Fastify, JSON'),
+      bareSse: ratio('bare node:http, JSON', 'SDK on Fastify, SSE')
     }
   }
 }
