@@ -167,6 +167,6 @@ t.test('an application whose start failed elsewhere can be closed', async t => {
   const app = Fastify()
   await app.register(mcpSticky, { createServer, redis })
   app.register(async () => { throw new Error('another plugin') })
-  await t.rejects(app.ready(), { message: 'another plugin' })
+  await t.rejects(async () => { await app.ready() }, { message: 'another plugin' })
   await t.resolves(app.close())
 })
