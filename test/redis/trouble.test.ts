@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import t from 'tap'
 import type { SessionDirectory } from '../../lib/sessions/directory.ts'
 import { newSessionId } from '../../lib/session-id.ts'
@@ -35,6 +36,19 @@ t.test('records that Redis lost are written again', async t => {
   t.equal(await raw.zcard(`${keyPrefix}node:${a.node.identity.id}:sessions`), 1201, 'the index too')
   t.equal(await raw.sismember(`${keyPrefix}nodes`, a.node.identity.id), 1)
   t.equal(a.log.lines.filter(({ level }) => level === 'warn').length, 2, 'lost and regained, each said once')
+})
+
+t.test('what Redis refuses is unavailable, and the error keeps the session id to itself', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const a = await startNode(t, connect(t, server), { keyPrefix })
+  const id = newSessionId(a.node.identity.tag)
+  await connect(t, server).set(`${keyPrefix}session:${id}`, 'not a hash')
+  for (const attempt of [a.directory.locate(id), a.directory.remove(id, 'any')]) {
+    const err = await attempt.then(() => undefined, err => err)
+    t.match(err, UNAVAILABLE)
+    t.notMatch(inspect(err, { depth: 5, showHidden: true }), id)
+  }
 })
 
 t.test('after a reconnection absence is not evidence at first', async t => {
