@@ -13,7 +13,7 @@ const { NODE_ID = 'node-1', NODE_URL, REDIS_URL = 'redis://127.0.0.1:6379', TRAE
 
 const app = fastify({
   logger: { level: process.env['LOG_LEVEL'] ?? 'warn' },
-  // Traefik keeps idle connections for 90 s; the node must not be the first to close one.
+  // Longer than Traefik keeps idle connections (60 s in traefik.yml, else 90 s): the node must not be the first to close one.
   keepAliveTimeout: 100_000,
   // Calls in flight are answered while the node closes, not refused by the framework.
   return503OnClosing: false
