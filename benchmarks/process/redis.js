@@ -9,6 +9,9 @@ export async function startRedis () {
     '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'
   ], { stdio: ['ignore', 'pipe', 'inherit'] })
   redis.once('error', err => { throw err })
+  // Also when a measurement fails.
+  const kill = () => redis.kill()
+  process.once('exit', kill)
   for await (const chunk of redis.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
     if (/ready to accept connections/i.test(chunk)) break
   }
@@ -18,6 +21,7 @@ export async function startRedis () {
     url: `redis://127.0.0.1:${port}`,
     end: async () => {
       const exit = once(redis, 'exit')
+      process.off('exit', kill)
       redis.kill()
       await exit
     }
