@@ -8,8 +8,16 @@ export const PolicyUnavailableError = createError<[string, string]>('MCP_STICKY_
 export const NodeDuplicateError = createError<[string]>('MCP_STICKY_ERR_NODE_DUPLICATE', '%s', 500)
 /** The plugin is registered a second time on the same application. */
 export const AlreadyRegisteredError = createError('MCP_STICKY_ERR_ALREADY_REGISTERED', 'fastify-mcp-sticky is registered already; one application serves one MCP endpoint', 500)
-/** The session directory cannot be reached, or what it says is not evidence yet. Try again after `retryAfter` seconds. */
-export const DirectoryUnavailableError = createError<[string]>('MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE', 'the session directory cannot be reached: %s', 503)
+/** The session directory cannot be reached, or what it says is not evidence yet. */
+export class DirectoryUnavailableError extends createError<[string]>('MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE', 'the session directory cannot be reached: %s', 503) {
+  /** Seconds after which to try again. */
+  readonly retryAfter: number
+
+  constructor (why: string, retryAfter = 1) {
+    super(why)
+    this.retryAfter = retryAfter
+  }
+}
 /** A server-to-client message has no stream that could carry it. */
 export const NoStreamError = createError<[string]>('MCP_STICKY_ERR_NO_STREAM', 'no open stream can carry %s', 500)
 /** The transport's session has ended. */

@@ -1,9 +1,9 @@
 import { DirectoryUnavailableError } from '../errors.ts'
 import { NoAnswer } from './bounded.ts'
 
-/** A DirectoryUnavailableError with `retryAfter` in seconds. */
-export function unavailable (why: string, milliseconds = 1000): Error {
-  return Object.assign(new DirectoryUnavailableError(why), { retryAfter: Math.max(1, Math.ceil(milliseconds / 1000)) })
+/** To be tried again after so many milliseconds. */
+export function unavailable (why: string, milliseconds = 1000): DirectoryUnavailableError {
+  return new DirectoryUnavailableError(why, Math.max(1, Math.ceil(milliseconds / 1000)))
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DirectoryUnavailableError } from '../errors.ts'
-import { RETRY_AFTER } from './elsewhere.ts'
 import { identified, sessionIdOf } from './identity.ts'
 import type { RouteContext } from './routes.ts'
 
@@ -25,7 +24,7 @@ export function removeSession (context: RouteContext, request: FastifyRequest, r
       reply.code(outcome === 'queued' ? 202 : 200).send()
     }).catch(error => {
       if (!(error instanceof DirectoryUnavailableError)) return reply.send(error)
-      refuse(reply, 'directory_unavailable', { retryAfter: RETRY_AFTER, log: { err: error } })
+      refuse(reply, 'directory_unavailable', { retryAfter: error.retryAfter, log: { err: error } })
     })
   })
 }

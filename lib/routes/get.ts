@@ -18,12 +18,8 @@ export function openStream (context: RouteContext, request: FastifyRequest, repl
   if (sessions.state === 'superseded') return refuse(reply, 'node_superseded', { retryAfter: RETRY_AFTER })
   identified(context, request, reply, caller => {
     const session = sessions.get(id)
-    if (session === undefined) {
-      answerElsewhere(context, reply, id, caller.key).catch(error => reply.send(error))
-      return
-    }
-    if (session.principalKey !== caller.key) return refuse(reply, 'unknown')
-    streamOf(context, request, reply, session)
+    if (session !== undefined && session.principalKey === caller.key) return streamOf(context, request, reply, session)
+    answerElsewhere(context, reply, id, caller.key).catch(error => reply.send(error))
   })
 }
 

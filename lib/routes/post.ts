@@ -40,7 +40,6 @@ export function postMessages (context: RouteContext, request: FastifyRequest, re
     }
     if (initialize !== undefined) return open(context, request, reply, initialize, caller)
     if (id === null) return refuse(reply, 'session_required', { id: requestId })
-    if (session !== undefined) return refuse(reply, 'unknown', { id: requestId })
     answerElsewhere(context, reply, id, caller.key, requestId).catch(error => reply.send(error))
   })
 }
@@ -64,7 +63,7 @@ function postToSession (
     return refuse(reply, 'batch_unsupported', { detail: `protocol version ${transport.protocolVersion} has no batches; send one message per POST` })
   }
   const taken = transport.idInUse(messages)
-  if (taken !== undefined) return refuse(reply, 'request_id_in_use', { id: requestId, detail: JSON.stringify(taken) })
+  if (taken !== undefined) return refuse(reply, 'request_id_in_use', { id: requestId, detail: JSON.stringify(taken).slice(0, 64) })
   sessions.touch(session)
   transport.post(messages, batch, new ReplyExchange(reply), new MessageExtra(request, caller.authInfo))
 }

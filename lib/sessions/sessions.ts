@@ -178,6 +178,11 @@ export class Sessions implements DirectoryOwner {
     for (const session of this.#store.values()) this.finish(session, 'taken')
   }
 
+  /** Where an id stands for somebody whose session is not here. */
+  locateElsewhere (id: string): Promise<Location> {
+    return this.#directory.locate(id)
+  }
+
   /** Where an id stands, this node included. */
   async locate (id: string): Promise<{ status: 'local' } | Location> {
     return this.#store.has(id) ? { status: 'local' } : this.#directory.locate(id)
@@ -194,8 +199,8 @@ export class Sessions implements DirectoryOwner {
   /** A close that was asked for, wherever the session lives. */
   async close (id: string, by: { principal: string | undefined } | 'any'): Promise<'removed' | 'unknown' | 'queued'> {
     const session = this.#store.get(id)
-    if (session === undefined) return this.#directory.remove(id, by)
-    if (by !== 'any' && by.principal !== session.principalKey) return 'unknown'
+    const asked = session !== undefined && (by === 'any' || by.principal === session.principalKey)
+    if (!asked) return this.#directory.remove(id, by)
     this.finish(session, 'requested')
     return 'removed'
   }

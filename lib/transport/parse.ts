@@ -110,8 +110,9 @@ function metaProblem (meta: unknown, path: string): string | undefined {
   return undefined
 }
 
+/** Clipped: a name of megabytes would come back in the answer and in the log. */
 function unknownMember (member: string): string {
-  return `.${member} is not a member of this kind of message`
+  return `.${member.length > 64 ? `${member.slice(0, 64)}…` : member} is not a member of this kind of message`
 }
 
 function isId (value: unknown): boolean {

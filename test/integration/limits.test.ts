@@ -191,3 +191,12 @@ t.test('an id that is still in flight is refused, and works again afterwards', a
   t.equal((await first).status, 200)
   t.equal((await inSession(url, id, call('count', {}, 'same'))).status, 200)
 })
+
+t.test('what a client makes up does not come back by the megabyte', async t => {
+  const { url, log } = await startApp(t)
+  const id = await open(url)
+  const answer = await inSession(url, id, { ...call('count'), ['x'.repeat(1_000_000)]: 1 })
+  t.match(answer, { status: 400, body: { error: { data: { reason: 'invalid_request' } } } })
+  t.ok(answer.text.length < 1000)
+  t.ok(log.every(line => JSON.stringify(line).length < 5000))
+})

@@ -134,3 +134,18 @@ t.test('a flood of unknown ids is no flood of Redis reads', async t => {
   t.ok(asked.filter(key => key === session + same).length < 100, 'few reads for a thousand requests with one id')
   t.strictSame([...reasons].filter(reason => reason !== 'unknown' && reason !== 'directory_unavailable'), [])
 })
+
+t.test('while Redis is down another principal\'s session cannot be told from an unknown id', async t => {
+  const redis = await startRedis(t)
+  const { url } = await startApp(t, { redis: connect(t, redis), keyPrefix: `test:${randomUUID()}:`, principal: request => request.headers.authorization })
+  const id = await open(url, { authorization: 'ada' })
+  const unknown = `${id.slice(0, 17)}${'x'.repeat(22)}`
+  await redis.kill()
+  for (const method of ['POST', 'GET', 'DELETE'] as const) {
+    const body = method === 'POST' ? call('count') : undefined
+    const [foreign, nobody] = await Promise.all([id, unknown].map(id => send(url, { method, body, headers: { 'mcp-session-id': id, authorization: 'bob' } })))
+    t.equal(foreign!.status, method === 'DELETE' ? 202 : 503)
+    t.same([foreign!.status, foreign!.text, foreign!.headers['retry-after']], [nobody!.status, nobody!.text, nobody!.headers['retry-after']], method)
+  }
+  t.equal((await inSession(url, id, call('count'), { authorization: 'ada' })).status, 200)
+})
