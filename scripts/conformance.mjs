@@ -1,5 +1,6 @@
 // Runs the official conformance suite against the everything-server, once for
-// each SDK line and answer mode, and fails when a scenario failed or did not run.
+// each SDK line and answer mode, and against three nodes behind Traefik; fails
+// when a scenario failed or did not run.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,24 +10,27 @@ import { startServer } from './server-process.mjs'
 import { installTools, toolNode, toolPackage, toolPath } from './tools.mjs'
 
 const REVISION = '2025-11-25'
-const RUNS = [['v1', 'auto'], ['v1', 'sse'], ['v2', 'auto'], ['v2', 'sse']]
-const server = fileURLToPath(new URL('../test/conformance/server.ts', import.meta.url))
+const RUNS = [
+  ['server', 'v1', 'auto'], ['server', 'v1', 'sse'], ['server', 'v2', 'auto'], ['server', 'v2', 'sse'],
+  ['cluster', 'v1', 'auto'], ['cluster', 'v2', 'auto']
+]
 
 installTools()
 const required = requiredScenarios()
-for (const [line, mode] of RUNS) {
-  const problems = await judge(line, mode)
+for (const [program, line, mode] of RUNS) {
+  const problems = await judge(program, line, mode)
   for (const problem of problems) console.log(`  ${problem}`)
   if (problems.length > 0) process.exitCode = 1
 }
 
 /** Runs the suite once, prints its summary, and returns what is wrong. */
-async function judge (line, mode) {
+async function judge (program, line, mode) {
   const results = mkdtempSync(join(tmpdir(), 'conformance-'))
-  const { url, stop } = await startServer(toolNode, [server, line, mode])
+  const { url, stop } = await startServer(toolNode, [fileURLToPath(new URL(`../test/conformance/${program}.ts`, import.meta.url)), line, mode])
   try {
     const run = spawnSync(toolNode, [toolPath('conformance'), 'server', '--url', url, '--requirements', REVISION, '--output-dir', results], { encoding: 'utf8' })
-    console.log(`\nSDK line ${line}, answer mode ${mode}`)
+    const what = `SDK ${line}, ${mode}${program === 'cluster' ? ', three nodes behind Traefik' : ''}`
+    console.log(`\n${what}`)
     // Its total stands in our own line below, which a reader of CI logs cannot take for that of the tests.
     console.log(run.stdout.slice(Math.max(run.stdout.indexOf('=== SUMMARY ==='), 0)).replace(/^Total: .*\n+/m, '').trim())
 
@@ -37,7 +41,7 @@ async function judge (line, mode) {
     const missing = required.filter(scenario => !checks.has(scenario)).map(scenario => `NOT RUN ${scenario}`)
     const exit = run.status === 0 ? [] : [`the suite ended with ${run.status ?? run.signal}: ${run.stderr.trim()}`]
     const count = [...checks.values()].flat().filter(({ status }) => status === 'SUCCESS').length
-    console.log(`Conformance ${REVISION}, SDK ${line}, ${mode}: ${checks.size} scenarios, ${count} checks passed, ${failed.length} failed, ${missing.length} scenarios not run`)
+    console.log(`Conformance ${REVISION}, ${what}: ${checks.size} scenarios, ${count} checks passed, ${failed.length} failed, ${missing.length} scenarios not run`)
     return [...exit, ...failed, ...missing]
   } finally {
     rmSync(results, { recursive: true })

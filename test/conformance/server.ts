@@ -1,10 +1,11 @@
-// The everything-server behind the plugin: `server.ts <SDK line> <answer mode>`.
+// The everything-server behind the plugin: `server.ts <SDK line> <answer mode> [<its url> <Redis>]`.
 import Fastify from 'fastify'
+import { Redis } from 'ioredis'
 import mcpSticky from '../../lib/index.ts'
 import { MemoryEventStore } from '../fixtures/memory-event-store.ts'
 
 const ERROR = 50
-const [line, responseMode] = process.argv.slice(2)
+const [line, responseMode, nodeUrl, redisUrl] = process.argv.slice(2)
 const { createServer } = await import(`../fixtures/everything-server-${line}.ts`)
 
 // A scenario that passes while the plugin logs an error has not passed.
@@ -14,10 +15,14 @@ function write (line: string): void {
 }
 
 const app = Fastify({ logger: { level: 'warn', stream: { write } } })
+const redis = redisUrl === undefined ? undefined : new Redis(redisUrl)
+app.addHook('onClose', () => redis?.disconnect())
 await app.register(mcpSticky, {
+  ...(redis !== undefined && { redis }),
+  ...(nodeUrl !== undefined && { node: { url: nodeUrl }, allowedHosts: ['127.0.0.1'] }),
   createServer,
   responseMode: responseMode as 'auto' | 'sse',
   eventStore: new MemoryEventStore()
 })
-console.log(`${await app.listen({ host: '127.0.0.1', port: 0 })}/mcp`)
+console.log(`${await app.listen({ host: '127.0.0.1', port: nodeUrl === undefined ? 0 : Number(new URL(nodeUrl).port) })}/mcp`)
 process.once('SIGTERM', () => app.close())
