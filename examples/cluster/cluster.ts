@@ -36,6 +36,7 @@ try {
   console.error(`\n${(error as Error).message}`)
   process.exitCode = 1
 } finally {
+  stopping.abort()
   await stop()
 }
 
