@@ -1,5 +1,5 @@
 import type { DirectoryOwner, NewRecord } from '../sessions/directory.ts'
-import { before } from './before.ts'
+import { within } from '../sessions/within.ts'
 import type { CloseSet } from './close-set.ts'
 import type { Link } from './link.ts'
 import type { OwnRecords } from './own-records.ts'
@@ -93,7 +93,7 @@ export class RecordKeeper {
     this.#cleared = true
     clearImmediate(this.#soon)
     const all = [...new Set([...ids, ...this.#releases])]
-    await before(Math.min(deadline, performance.now() + SETTLE_BOUND), Promise.all(this.#writing.values()))
+    await within(Math.min(deadline - performance.now(), SETTLE_BOUND), Promise.all(this.#writing.values()))
     let left = all.length
     for (let at = 0; at < all.length; at += BATCH) {
       const bound = deadline - performance.now()

@@ -1,7 +1,7 @@
 import { shortId, tagOf } from '../session-id.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory } from '../sessions/directory.ts'
+import { within } from '../sessions/within.ts'
 import { Availability, type Log } from './availability.ts'
-import { before } from './before.ts'
 import type { RedisClient } from './client.ts'
 import { CloseSet } from './close-set.ts'
 import { Doubt } from './doubt.ts'
@@ -149,7 +149,7 @@ class RedisDirectory implements SessionDirectory {
     }
     try {
       const left = await this.#keeper.clear(ids, deadline)
-      await before(deadline, this.#withdraw().catch(err => this.#availability.failed(err)))
+      await within(deadline - performance.now(), this.#withdraw().catch(err => this.#availability.failed(err)))
       return left
     } finally {
       this.#link.stop()

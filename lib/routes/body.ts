@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { RouteContext } from './routes.ts'
+import type { RouteContext } from './context.ts'
 import type { Reason } from './refusal.ts'
 
 /** The refusal that one of Fastify's own body errors becomes; undefined for any other error. */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DirectoryUnavailableError } from '../errors.ts'
 import { identified, sessionIdOf } from './identity.ts'
-import type { RouteContext } from './routes.ts'
+import type { RouteContext } from './context.ts'
 
 /**
  * DELETE: the client ends its session (spec 2025-11-25, Session Management),

@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { decide } from '../affinity/misroute.ts'
 import { DirectoryUnavailableError } from '../errors.ts'
 import type { RequestId } from '../transport/messages.ts'
-import type { RouteContext } from './routes.ts'
+import type { RouteContext } from './context.ts'
 
 /** Seconds after which a client should try again where nobody knows better. */
 export const RETRY_AFTER = 2

@@ -4,7 +4,7 @@ import { answerElsewhere, RETRY_AFTER } from './elsewhere.ts'
 import { accepting } from './headers.ts'
 import { identified, sessionIdOf } from './identity.ts'
 import { ReplyExchange } from './reply-exchange.ts'
-import type { RouteContext } from './routes.ts'
+import type { RouteContext } from './context.ts'
 
 const acceptsStream = accepting(['text/event-stream'])
 

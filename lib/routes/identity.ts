@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { principalKey } from '../security/principal.ts'
 import type { AuthInfo, Principal } from '../security/principal.ts'
 import { isLegalSessionId } from '../session-id.ts'
-import type { RouteContext } from './routes.ts'
+import type { RouteContext } from './context.ts'
 
 /** Who sent a request, as the application's auth says. */
 export interface Caller {

@@ -9,7 +9,7 @@ import { accepting, isJson } from './headers.ts'
 import { identified, sessionIdOf } from './identity.ts'
 import type { Caller } from './identity.ts'
 import { ReplyExchange } from './reply-exchange.ts'
-import type { RouteContext } from './routes.ts'
+import type { RouteContext } from './context.ts'
 
 const ANSWER_TYPES = ['application/json', 'text/event-stream']
 const acceptsAnswers = accepting(ANSWER_TYPES)

@@ -1,23 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
-import type { AuthInfo, Principal } from '../security/principal.ts'
 import type { Forbidden } from '../security/origin.ts'
-import type { Sessions } from '../sessions/sessions.ts'
 import { bodyRefusal } from './body.ts'
+import type { RouteContext } from './context.ts'
 import { removeSession } from './delete.ts'
 import { openStream } from './get.ts'
 import { postMessages } from './post.ts'
-import type { Refuse } from './refusal.ts'
-
-/** What every verb's handler needs. */
-export interface RouteContext {
-  sessions: Sessions
-  refuse: Refuse
-  /** Whether a stream can be resumed on this node. */
-  resumable: boolean
-  principal: ((request: FastifyRequest) => Principal | null | undefined | Promise<Principal | null | undefined>) | undefined
-  authInfo: ((request: FastifyRequest) => AuthInfo | undefined | Promise<AuthInfo | undefined>) | undefined
-  parseJson: (request: FastifyRequest, body: string, done: (error: Error | null, value?: unknown) => void) => void
-}
 
 export interface RoutesOptions extends Omit<RouteContext, 'parseJson'> {
   path: string

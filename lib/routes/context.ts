@@ -1,0 +1,15 @@
+import type { FastifyRequest } from 'fastify'
+import type { AuthInfo, Principal } from '../security/principal.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Refuse } from './refusal.ts'
+
+/** What every verb's handler needs. */
+export interface RouteContext {
+  sessions: Sessions
+  refuse: Refuse
+  /** Whether a stream can be resumed on this node. */
+  resumable: boolean
+  principal: ((request: FastifyRequest) => Principal | null | undefined | Promise<Principal | null | undefined>) | undefined
+  authInfo: ((request: FastifyRequest) => AuthInfo | undefined | Promise<AuthInfo | undefined>) | undefined
+  parseJson: (request: FastifyRequest, body: string, done: (error: Error | null, value?: unknown) => void) => void
+}
