@@ -23,7 +23,8 @@ const temporary = join(folder, 'tmp')
 await mkdir(temporary)
 
 // A group of its own, as a terminal makes one, so that Ctrl-C can be sent to all of it.
-const npm = spawn('npm', ['run', 'cluster'], { cwd: folder, detached: true, env: { ...process.env, PORT: '0', TMPDIR: temporary }, stdio: ['ignore', 'pipe', 'pipe'] })
+// npm on Node 24 would leave Node's compile cache in the temporary folder, which is not ours to clean.
+const npm = spawn('npm', ['run', 'cluster'], { cwd: folder, detached: true, env: { ...process.env, PORT: '0', TMPDIR: temporary, NODE_DISABLE_COMPILE_CACHE: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
 const ended = once(npm, 'close') as Promise<[number | null, string | null]>
 const pids: number[] = []
 t.teardown(async () => {

@@ -42,7 +42,7 @@ t.test('CommonJS, registered as it is required', t => serves(t, 'common.cjs'))
 t.test('the command and the second entry are there', async t => {
   const command = await run('npx', ['--offline', 'fastify-mcp-sticky', 'traefik', '--node', 'a=http://10.0.0.1:3000'], { cwd: folder })
   t.match(command.stdout, /_mcp_backend/)
-  await t.rejects(run('npx', ['--offline', 'fastify-mcp-sticky', 'traefik'], { cwd: folder }), { stderr: /--node is missing/ })
+  await t.rejects(run('npx', ['--offline', 'fastify-mcp-sticky', 'traefik'], { cwd: folder }), { message: /--node is missing/ })
   const entry = await run(process.execPath, ['--input-type=module', '-e', "import traefik, { dynamicConfiguration } from 'fastify-mcp-sticky/traefik'; console.log(typeof traefik, typeof dynamicConfiguration)"], { cwd: folder })
   t.equal(entry.stdout.trim(), 'function function')
 })

@@ -30,7 +30,7 @@ async function startCluster (t: Test): Promise<Cluster> {
     const node = await startNodeProcess(t, { redis: redis.url, keyPrefix, node: { id, url: address, heartbeat: 500 }, drain: { grace: 2500 }, traefik: { token } })
     return { ...node, address, tag: nodeTag({ id, url: address }) }
   }
-  const members = [await join('a'), await join('b'), await join('c')]
+  const members = await Promise.all(['a', 'b', 'c'].map(join))
   const traefik = await startTraefik(t, {
     poll: { url: `${members[2]!.address}/mcp-sticky/traefik`, token }
   })
