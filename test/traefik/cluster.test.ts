@@ -168,6 +168,21 @@ t.test('kill -9 of a node under load, and a flood of broken bodies: the others l
   t.ok(failed.every(count => count <= 1), 'nobody fails to open a session but by a request in flight at the kill')
 })
 
+t.test('kill -9 of the node that Traefik polls: the configuration stays, the others serve', async t => {
+  const cluster = await startCluster(t)
+  const { url, members, traefik } = cluster
+  const ids = await Promise.all(Array.from({ length: 9 }, () => open(url)))
+  const polled = members[2]!
+  polled.kill()
+  await until('the pool is without it', async () => {
+    const services = await traefik.api('/api/http/services') as Array<{ name: string, serverStatus?: Record<string, string> }>
+    return services.find(({ name }) => name.startsWith('mcp-pool@'))?.serverStatus?.[polled.address] === 'DOWN'
+  })
+  for (const id of ids.filter(id => tagOf(id) !== polled.tag)) t.equal(await count(url, id), '1')
+  for (let i = 0; i < 5; i++) t.not(tagOf(await open(url)), polled.tag)
+  t.ok(JSON.stringify(await traefik.api('/api/rawdata')).includes(polled.address), 'nobody told Traefik otherwise')
+})
+
 t.test('Redis stopped: traffic goes on, the configuration stays', async t => {
   const { url, members, traefik, redis } = await startCluster(t)
   const ids = await Promise.all(Array.from({ length: 9 }, () => open(url)))
