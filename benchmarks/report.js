@@ -13,13 +13,13 @@ export function table (head, rows) {
 }
 
 /**
- * A figure that should reach a target. `share` is how much of it was reached,
- * `decides` the same for the verdict: beyond what `limit` says can be reached
- * at all, a share of that is asked for instead.
+ * A figure that should reach a target. `share` is how much of it was reached.
+ * `reach`: what can be reached at all, where that is known; a target beyond it
+ * is reported and does not decide.
  */
-export function atLeast (name, target, figure, limit) {
-  const asked = limit === undefined || limit.reach >= target ? target : limit.reach * limit.share
-  return { name, target: `≥ ${target}`, figure, share: figure / target, decides: figure / asked, reach: asked === target ? undefined : limit.reach }
+export function atLeast (name, target, figure, reach = Infinity) {
+  const share = figure / target
+  return reach < target ? { name, target: `≥ ${target}`, figure, share, decides: 1, reach } : { name, target: `≥ ${target}`, figure, share, decides: share }
 }
 
 /** A figure that should stay below a target; `share` as above, 1 being good. */
