@@ -26,3 +26,5 @@ export const SessionEndedError = createError('MCP_STICKY_ERR_SESSION_ENDED', 'th
 export const PrincipalError = createError('MCP_STICKY_ERR_PRINCIPAL', 'a principal must be a string or { issuer, subject }, both strings', 500, TypeError)
 /** `createServer`, or the server's connect, failed. */
 export const ServerFailedError = createError<[string, { cause: unknown }]>('MCP_STICKY_ERR_SERVER_FAILED', 'the MCP server could not be made: %s', 500)
+/** `Last-Event-ID` names an event that the store has let go of: what came after it may be incomplete. */
+export const EventsExpiredError = createError('MCP_STICKY_ERR_EVENTS_EXPIRED', 'the event store no longer has this event', 400)

@@ -18,17 +18,43 @@ export interface SessionRecord {
   clientInfo: { name: string, version: string }
   /** Key of the principal (see security/principal.ts), or undefined for an anonymous session. */
   principal?: string | undefined
+  /** The owner's url when it wrote the record: an adopter asks there first. */
+  url?: string | undefined
+  /** Its owner has given it up: whoever claims it has it, and nobody need be asked. */
+  released?: boolean | undefined
+  /** What an adopter replays. Undefined: not adoptable. */
+  replay?: Replay | undefined
+  /** The application's `session.state`, as JSON. */
+  state?: string | undefined
+  /** Adoptions of this session that failed. */
+  adoptionFailures: number
 }
 
-/** The part of a record that its session knows; the directory adds node, epoch and times. */
-export type NewRecord = Pick<SessionRecord, 'id' | 'createdAt' | 'protocolVersion' | 'clientInfo' | 'principal'>
+/** What a fresh MCP server is told so that it stands where the lost one stood. */
+export interface Replay {
+  /** The params of the client's initialize as JSON, without icons. At most 8 KiB. */
+  initialize: string
+  /** The level of logging/setLevel, if the client set one. */
+  logLevel?: string | undefined
+  /** Uris of resources/subscribe; at most 100. */
+  subscriptions: string[]
+}
+
+/** The part of a record that its session knows; the directory adds node, epoch, url and times. */
+export type NewRecord = Pick<SessionRecord, 'id' | 'createdAt' | 'protocolVersion' | 'clientInfo' | 'principal' | 'replay' | 'state'>
 
 /** This process, as the other nodes see it. */
 export interface NodeIdentity {
   id: string
   /** First 16 hex digits of sha256(url, or id). */
   tag: string
-  /** A random token for this incarnation. */
+  /** A random token for this process. */
+  readonly incarnation: string
+  /**
+   * `<incarnation>.<n>`. A node whose lease lapsed takes the next one, so that
+   * a record it wrote before can be told from one it writes now. Only the lease
+   * sets it. A record is this process's when node and incarnation are.
+   */
   epoch: string
   url?: string | undefined
 }
@@ -43,13 +69,15 @@ export interface NodeStatus {
   state: 'up' | 'draining'
   /** Number of its sessions at its last beat. */
   sessions: number
+  /** How many more it takes; 0 while it drains. */
+  room: number
 }
 
 /** Where an id that this process doesn't hold stands. */
 export type Location =
   /** Recorded, and its owner is alive. `tag` and `url` are the owner's. */
   | { status: 'misrouted', record: SessionRecord, tag: string, url?: string | undefined }
-  /** Recorded, but its owner is gone: no heartbeat, or another epoch under that node id. */
+  /** Recorded, but its owner is gone (no heartbeat, or another epoch under that node id), or has given it up. */
   | { status: 'orphaned', record: SessionRecord }
   | { status: 'unknown' }
 
@@ -59,6 +87,10 @@ export interface DirectoryOwner {
   readonly size: number
   /** What other nodes are told of this one. */
   readonly draining: boolean
+  /** How many more sessions it takes; 0 while it drains. */
+  readonly room: number
+  /** Whether this node's lease runs; always true for a node that has none. */
+  readonly leased: boolean
   has: (id: string) => boolean
   /** The record of a local session, undefined when it is gone. */
   record: (id: string) => NewRecord | undefined
@@ -70,6 +102,17 @@ export interface DirectoryOwner {
    * clean up. Must not throw.
    */
   end: (id: string, why: 'closed' | 'taken') => void
+  /**
+   * The record of a local session names this node and that epoch of its
+   * incarnation: written, renewed or claimed just now. Must not throw.
+   */
+  kept: (id: string, epoch: string) => void
+  /**
+   * A beat is about to be sent: called before its epoch is read. Returns what
+   * is to be called when the directory has acknowledged it; `gone`: this
+   * node's key had vanished. Must not throw.
+   */
+  beating: () => (gone: boolean) => void
   /** Another process claimed this node's id: stop serving. Must not throw. */
   superseded: (by: { epoch: string }) => void
 }
@@ -109,6 +152,40 @@ export interface SessionDirectory {
   touch: (id: string) => void
 
   /**
+   * What the record says of a local session changed (`owner.record`): written
+   * at once, then at most once a second. Coalesced; eventually.
+   */
+  changed: (id: string) => void
+
+  /**
+   * Makes sure that a local session is still ours after this node's lease
+   * lapsed: beats first if the lease needs it, then moves the record from any
+   * older epoch of this incarnation to the current one. `kept`: it is ours, and
+   * `owner.kept` was called. `lost`: another node has it, or a close was asked
+   * for; `owner.end` was called. `unanswered`: not within the bound (1 s).
+   */
+  reclaim: (id: string) => Promise<'kept' | 'lost' | 'unanswered'>
+
+  /**
+   * Takes an orphan over: compare-and-set from the record's node and epoch to
+   * this node's, `released` cleared. `lost`: the record has changed or is gone;
+   * locate again, fresh. A claim may be repeated.
+   * @throws DirectoryUnavailableError: whether it was claimed is unknown.
+   */
+  claim: (record: SessionRecord) => Promise<'claimed' | 'lost'>
+
+  /** Puts a claimed record back as it was (if it is still ours) and counts a failed adoption. Never throws. */
+  unclaim: (record: SessionRecord) => Promise<void>
+
+  /**
+   * Gives local sessions up for others to adopt: writes what `changed` has
+   * pending, then marks the records `released` (compare-and-set on our own).
+   * Within `bound` milliseconds; never throws. A record that could not be
+   * marked is orphaned when this node is gone.
+   */
+  giveUp: (ids: string[], bound: number) => Promise<void>
+
+  /**
    * Clean-up that nobody asked for (idle, transport gone): deletes the record
    * if it still names this node and epoch. Eventually.
    */
@@ -126,10 +203,24 @@ export interface SessionDirectory {
   /**
    * Where an id stands that is not local. Concurrent calls for an id share one
    * read, absence is cached for at most 1 s, and a flood of ids that don't
-   * exist is cut off by a budget (then it throws).
+   * exist is cut off by a budget (then it throws). An owner that was found is
+   * remembered (bounded), without a read, for as long as the latest look at
+   * the nodes shows it up with that epoch; so is it while the directory can't
+   * be reached. `fresh`: forget what is remembered of this id and its owner,
+   * and read.
    * @throws DirectoryUnavailableError
    */
-  locate: (id: string) => Promise<Location>
+  locate: (id: string, how?: { fresh?: boolean }) => Promise<Location>
+
+  /**
+   * Resolves once this owner (`record.node` at `record.epoch`) is known to be
+   * gone or to have beaten since the call, or after `bound` milliseconds. All
+   * who wait for one node share its reads. Never throws.
+   */
+  watch: (record: SessionRecord, bound: number) => Promise<void>
+
+  /** The node with this tag that was last seen alive, however long ago, without a read; never this one. */
+  lastSeen: (tag: string) => NodeStatus | undefined
 
   /**
    * One page of all nodes' sessions, by node id, oldest use first. A session
@@ -150,8 +241,9 @@ export interface SessionDirectory {
 
   /**
    * Ends the heartbeat and deletes the records of these sessions (compare and
-   * delete) and this node's own keys, in batches, within `bound` milliseconds.
-   * Returns how many records it could not clean up.
+   * delete), or gives them up with `giveUp`, and this node's own keys, in
+   * batches, within `bound` milliseconds. Returns how many records it could not
+   * clean up.
    */
-  stop: (ids: string[], bound: number) => Promise<number>
+  stop: (ids: string[], bound: number, how?: { giveUp?: boolean }) => Promise<number>
 }
