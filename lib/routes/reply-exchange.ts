@@ -1,7 +1,8 @@
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply } from 'fastify'
+import { isOpen, onResponseEnd } from '../transport/client-response.ts'
+import type { ClientResponse } from '../transport/client-response.ts'
 import type { EventStream, Exchange } from '../transport/exchange.ts'
-import { onConnectionEnd } from './connection-end.ts'
 
 /** One request and its answer, over a Fastify reply. */
 export class ReplyExchange implements Exchange {
@@ -40,10 +41,10 @@ export class ReplyExchange implements Exchange {
 }
 
 class ReplyStream implements EventStream {
-  readonly #raw: Raw
+  readonly #raw: ClientResponse
   #waiting: Array<() => void> | undefined
 
-  constructor (raw: Raw) {
+  constructor (raw: ClientResponse) {
     this.#raw = raw
   }
 
@@ -79,28 +80,6 @@ class ReplyStream implements EventStream {
   }
 
   onEnd (listener: () => void): void {
-    const raw = this.#raw
-    if (!isOpen(raw)) return listener()
-    if (raw.stream !== undefined || raw.socket !== null) {
-      raw.once('close', listener)
-      return
-    }
-    // A pipelined response whose turn has not come: Node will not tell it that its connection is gone.
-    const forget = onConnectionEnd(raw.req.socket, ended)
-    raw.once('close', ended)
-    function ended (): void {
-      forget()
-      raw.off('close', ended)
-      listener()
-    }
+    onResponseEnd(this.#raw, listener)
   }
-}
-
-/** A response of HTTP/1, or one of HTTP/2, which has a stream. */
-type Raw = ServerResponse & { stream?: { destroyed: boolean, writableNeedDrain: boolean } }
-
-/** HTTP/2 responses say so on their stream, pipelined ones of HTTP/1 on the connection alone. */
-function isOpen (raw: Raw): boolean {
-  if (raw.destroyed || raw.writableEnded) return false
-  return raw.stream === undefined ? !raw.req.socket.destroyed : !raw.stream.destroyed
 }
