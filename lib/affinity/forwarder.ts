@@ -1,0 +1,76 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Dispatcher } from 'undici'
+import { pathOf, requestFields } from './forward-headers.ts'
+import { OwnerPools } from './forward-pools.ts'
+import { askOwner } from './owner-question.ts'
+import { Relay } from './relay.ts'
+import type { Forwarded, ForwardOptions } from './relay.ts'
+
+export type { Forwarded, ForwardOptions } from './relay.ts'
+
+/** Milliseconds to wait for a connection to an owner, and for its answer to a question. */
+const BOUND = 1000
+
+/** Passes requests on to the nodes that own their sessions. */
+export class Forwarder {
+  readonly #tag: string
+  readonly #calls: OwnerPools
+  /** Apart from the calls: streams stay for hours, and undici looks past every busy connection of a pool for a free one. */
+  readonly #streams: OwnerPools
+
+  /** `connectTimeout` in milliseconds. */
+  constructor ({ tag, connectTimeout = BOUND }: { tag: string, connectTimeout?: number }) {
+    this.#tag = tag
+    this.#calls = new OwnerPools(connectTimeout)
+    this.#streams = new OwnerPools(connectTimeout)
+  }
+
+  /**
+   * Passes a request on to the node at `url` (scheme, host and port), and its
+   * answer back, both as they come. The request is sent at most once. Never
+   * rejects.
+   */
+  forward (request: FastifyRequest, reply: FastifyReply, url: string, options: ForwardOptions): Promise<Forwarded> {
+    return new Promise(resolve => {
+      const relay = new Relay(reply, options, resolve)
+      if (relay.settled) return
+      let owner: Dispatcher
+      try {
+        owner = (request.method === 'GET' ? this.#streams : this.#calls).to(url)
+      } catch (error) {
+        return relay.onResponseError(undefined, error as Error)
+      }
+      owner.dispatch({
+        method: request.method,
+        path: pathOf(request.originalUrl),
+        headers: requestFields(request, this.#tag),
+        body: request.body as Buffer | undefined ?? null
+      }, relay)
+    })
+  }
+
+  /**
+   * Asks the node at `url` whether it holds a session. Resolves to its epoch if
+   * it does; to undefined if it says no, gives no answer within `bound`
+   * milliseconds, or cannot be reached. Never rejects.
+   */
+  askOwner (url: string, sessionId: string, bound = BOUND): Promise<string | undefined> {
+    return askOwner(() => this.#calls.to(url), sessionId, bound)
+  }
+
+  /**
+   * Breaks off everything that is under way to a node that is known to be
+   * dead: a host that vanished closes no connections.
+   */
+  abandon (url: string): void {
+    const error = new Error('the owner is gone')
+    this.#calls.abandon(url, error)
+    this.#streams.abandon(url, error)
+  }
+
+  /** Breaks off everything that is under way; nothing is forwarded any more. */
+  async close (): Promise<void> {
+    const error = new Error('this node is closing')
+    await Promise.all([this.#calls.close(error), this.#streams.close(error)])
+  }
+}

@@ -1,0 +1,113 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyReply } from 'fastify'
+import type { Dispatcher } from 'undici'
+import { isOpen, onResponseEnd } from '../transport/client-response.ts'
+import type { ClientResponse } from '../transport/client-response.ts'
+import { answerFields } from './forward-headers.ts'
+import { RelayedEvents } from './relay-events.ts'
+
+/** What came of a forwarded request. */
+export type Forwarded =
+  /** The answer was passed on, or the client has left. `error`: the owner broke off in the middle of it, and the client's answer was ended to match. */
+  | { outcome: 'answered', error?: Error }
+  /** The owner answered with a status that the caller declines. Nothing was passed on. */
+  | { outcome: 'declined', status: number }
+  /** It failed before a byte of the request was sent. Nothing was passed on; it may be sent elsewhere. */
+  | { outcome: 'unreachable', error: Error }
+  /** It failed later, so the owner may have acted on it. Nothing was passed on. */
+  | { outcome: 'lost', error: Error }
+
+export interface ForwardOptions {
+  /** Statuses that the caller does not want passed on. */
+  decline: (status: number) => boolean
+  /** SSE frames that end a stream which the owner broke off, unless its client can resume it; '' for none. */
+  lastWords: () => string
+}
+
+type Controller = Dispatcher.DispatchController
+
+const LEFT = new Error('the client has left')
+
+/** Passes the answer to one forwarded request on to the client, byte for byte and at the client's pace. */
+export class Relay implements Dispatcher.DispatchHandler {
+  readonly #reply: FastifyReply
+  readonly #raw: ClientResponse
+  readonly #options: ForwardOptions
+  readonly #settle: (forwarded: Forwarded) => void
+  #controller: Controller | undefined
+  #settled = false
+  #begun = false
+  #events: RelayedEvents | undefined
+
+  constructor (reply: FastifyReply, options: ForwardOptions, settle: (forwarded: Forwarded) => void) {
+    this.#reply = reply
+    this.#raw = reply.raw
+    this.#options = options
+    this.#settle = settle
+    onResponseEnd(this.#raw, () => this.#left())
+  }
+
+  /** Whether the outcome is known: what comes after that goes nowhere. */
+  get settled (): boolean {
+    return this.#settled
+  }
+
+  /** undici is about to write the request to a connection. */
+  onRequestStart (controller: Controller): void {
+    this.#controller = controller
+    if (this.#settled) controller.abort(LEFT)
+  }
+
+  onResponseStart (_controller: Controller, status: number, headers: IncomingHttpHeaders): void {
+    // Early hints and the like: the answer is yet to come.
+    if (status < 200) return
+    if (this.#options.decline(status)) return this.#done({ outcome: 'declined', status })
+    const stream = isPlainEventStream(headers)
+    this.#raw.writeHead(status, answerFields(this.#reply, headers))
+    this.#reply.hijack()
+    this.#begun = true
+    if (!stream) return
+    this.#events = new RelayedEvents()
+    this.#raw.flushHeaders()
+  }
+
+  onResponseData (controller: Controller, chunk: Buffer): void {
+    // Of an answer that was declined, or one whose client is just leaving.
+    if (this.#settled || !isOpen(this.#raw)) return
+    this.#events?.passed(chunk)
+    if (this.#raw.write(chunk)) return
+    controller.pause()
+    this.#raw.once('drain', () => controller.resume())
+  }
+
+  onResponseEnd (): void {
+    if (this.#settled) return
+    this.#done({ outcome: 'answered' })
+    this.#raw.end()
+  }
+
+  onResponseError (_controller: Controller | undefined, error: Error): void {
+    if (this.#settled) return
+    if (!this.#begun) return this.#done({ outcome: this.#controller === undefined ? 'unreachable' : 'lost', error })
+    this.#done({ outcome: 'answered', error })
+    // Part of a body must not pass for the whole: only a stream of events has a good end at any time.
+    if (this.#events === undefined) this.#raw.destroy()
+    else this.#raw.end(this.#events.ending(this.#options.lastWords))
+  }
+
+  #left (): void {
+    if (this.#settled) return
+    this.#done({ outcome: 'answered' })
+    this.#controller?.abort(LEFT)
+  }
+
+  #done (forwarded: Forwarded): void {
+    this.#settled = true
+    this.#settle(forwarded)
+  }
+}
+
+/** Whether events can be added to the end of a body. */
+function isPlainEventStream (headers: IncomingHttpHeaders): boolean {
+  return headers['content-type']?.startsWith('text/event-stream') === true && headers['content-encoding'] === undefined
+}
