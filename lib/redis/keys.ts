@@ -10,6 +10,10 @@ export interface Keys {
   close: (node: string) => string
   /** Set: ids of nodes. */
   nodes: string
+  /** Stream: events of a session, or of a stream that isn't one of our sessions'. */
+  events: (id: string) => string
+  /** String: the id of the node that sweeps. */
+  sweeper: string
 }
 
 export function redisKeys (prefix: string): Keys {
@@ -18,6 +22,8 @@ export function redisKeys (prefix: string): Keys {
     node: id => `${prefix}node:${id}`,
     index: node => `${prefix}node:${node}:sessions`,
     close: node => `${prefix}node:${node}:close`,
-    nodes: `${prefix}nodes`
+    nodes: `${prefix}nodes`,
+    events: id => `${prefix}events:${id}`,
+    sweeper: `${prefix}sweeper`
   }
 }
