@@ -28,3 +28,9 @@ export const PrincipalError = createError('MCP_STICKY_ERR_PRINCIPAL', 'a princip
 export const ServerFailedError = createError<[string, { cause: unknown }]>('MCP_STICKY_ERR_SERVER_FAILED', 'the MCP server could not be made: %s', 500)
 /** `Last-Event-ID` names an event that the store has let go of: what came after it may be incomplete. */
 export const EventsExpiredError = createError('MCP_STICKY_ERR_EVENTS_EXPIRED', 'the event store no longer has this event', 400)
+/** A session could not be taken over from a node that is gone. */
+export const AdoptionFailedError = createError<[string, { cause: unknown }]>('MCP_STICKY_ERR_ADOPTION_FAILED', 'the session could not be adopted: %s', 503)
+/** `session.state` was set to something that a record cannot carry. */
+export const StateError = createError<[string]>('MCP_STICKY_ERR_STATE', 'session.state %s', 500, TypeError)
+/** A fresh MCP server could not be brought to where a lost one stood. */
+export const ReplayError = createError<[string]>('MCP_STICKY_ERR_REPLAY', 'the session could not be replayed: %s', 503)

@@ -2,13 +2,14 @@ import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyRequest, LogLevel, RouteShorthandOptions } from 'fastify'
 import { OptionError, PolicyUnavailableError } from './errors.ts'
 import type { AuthInfo, Principal } from './security/principal.ts'
+import type { AdoptedSession } from './sessions/sessions.ts'
 import type { EventStore, McpServerLike } from './transport/mcp-server.ts'
 import type { RedisClient } from './redis/client.ts'
 
 /** What `createServer` is told about the session that it makes a server for. */
 export interface NewSession {
   sessionId: string
-  /** The initialize request. Do not keep it. */
+  /** The initialize request, or the one that had this node adopt the session. Do not keep it. */
   request: FastifyRequest
   principal: Principal | undefined
   /** A child of the application's logger that names the session, shortened. */
@@ -41,10 +42,25 @@ export interface McpStickyOptions {
     /** Interval of the heartbeat. A node counts as gone after three. Default 2000. */
     heartbeat?: number
   }
-  /** What to do with a session that lives on another node. `reject`: 404 (ADR-0066). */
+  /**
+   * What to do with a session that lives on another node. `forward`, the
+   * default where `node.url` and Redis are there: pass the request on to it.
+   * `reject`: 404 (ADR-0066).
+   */
   misroute?: 'reject' | 'forward'
-  /** What to do with a session whose node is gone. `reject`: 404 (ADR-0066). */
+  /**
+   * What to do with a session whose node is gone. `reject`, the default: 404
+   * (ADR-0066). `adopt`: the node that is asked makes a new server with
+   * `createServer`, replays what the client had told the lost one, and goes on.
+   * Needs `node.url` and Redis.
+   */
   orphan?: 'reject' | 'adopt'
+  /**
+   * Called with `orphan: 'adopt'` when a session was taken over, before its
+   * first request is served: bring the new server to where the lost one stood.
+   * An error counts as a failed adoption; after three the session is lost.
+   */
+  onAdopt?: (session: AdoptedSession) => unknown
   /**
    * `auto` (default): JSON when the answer is the first thing a handler says,
    * else SSE. `json`, `sse`: always that.
@@ -95,9 +111,12 @@ export interface McpStickyOptions {
 }
 
 /** The options, checked, with every default in place. */
-export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 'stream' | 'drain' | 'redis' | 'misroute' | 'orphan'> {
+export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 'stream' | 'drain' | 'redis' | 'misroute'> {
   path: string
   keyPrefix: string
+  /** Undefined: forward where that is possible. */
+  misroute: 'reject' | 'forward' | undefined
+  orphan: 'reject' | 'adopt'
   node: { id: string, url: string | undefined, heartbeat: number }
   responseMode: 'auto' | 'json' | 'sse'
   stream: { wait: number, keepAlive: number, retry: number }
@@ -106,7 +125,7 @@ export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 's
   routeOptions: RouteShorthandOptions
 }
 
-const NAMES = ['createServer', 'path', 'redis', 'keyPrefix', 'node', 'misroute', 'orphan', 'responseMode', 'stream', 'session', 'drain',
+const NAMES = ['createServer', 'path', 'redis', 'keyPrefix', 'node', 'misroute', 'orphan', 'onAdopt', 'responseMode', 'stream', 'session', 'drain',
   'principal', 'authInfo', 'allowedHosts', 'allowedOrigins', 'eventStore', 'routeOptions', 'prefix', 'logLevel', 'logSerializers']
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
@@ -126,8 +145,9 @@ export function readOptions (options: McpStickyOptions): Settings {
   for (const name of ['principal', 'authInfo'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function') throw new OptionError(name, 'must be a function of the request')
   }
-  policy('misroute', options.misroute, 'forward')
-  policy('orphan', options.orphan, 'adopt')
+  if (options.onAdopt !== undefined && typeof options.onAdopt !== 'function') throw new OptionError('onAdopt', 'must be a function of the adopted session')
+  const misroute = policy('misroute', options.misroute, 'forward', node.url)
+  const orphan = policy('orphan', options.orphan, 'adopt', node.url) ?? 'reject'
   const responseMode = options.responseMode ?? 'auto'
   if (!['auto', 'json', 'sse'].includes(responseMode)) throw new OptionError('responseMode', "must be 'auto', 'json' or 'sse'")
   const path = options.path ?? '/mcp'
@@ -142,6 +162,8 @@ export function readOptions (options: McpStickyOptions): Settings {
     ...options,
     path,
     keyPrefix,
+    misroute,
+    orphan,
     responseMode,
     routeOptions,
     node: { id: nodeId(node.id), url: nodeUrl(node.url), heartbeat: duration('node.heartbeat', node.heartbeat, 2000, { least: 50, most: MINUTE }) },
@@ -170,10 +192,11 @@ function known (parent: string, value: object, names: string[]): void {
   }
 }
 
-function policy (name: 'misroute' | 'orphan', value: string | undefined, later: string): void {
-  if (value === undefined || value === 'reject') return
-  if (value === later) throw new PolicyUnavailableError(name, `'${later}' is not available in this version; use 'reject' or leave it out`)
-  throw new OptionError(name, "must be 'reject'")
+/** A policy other than `reject` needs other nodes that can reach this one. */
+function policy<Other extends string> (name: string, value: string | undefined, other: Other, url: string | undefined): 'reject' | Other | undefined {
+  if (value !== undefined && value !== 'reject' && value !== other) throw new OptionError(name, `must be '${other}' or 'reject'`)
+  if (value === other && url === undefined) throw new PolicyUnavailableError(name, `'${other}' needs the option node.url, by which the other nodes reach this one`)
+  return value as 'reject' | Other | undefined
 }
 
 function duration (name: string, value: number | undefined, fallback: number, { least = 1, most = 2 ** 31 - 1 } = {}): number {

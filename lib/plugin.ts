@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { AlreadyRegisteredError } from './errors.ts'
+import { Adoption } from './affinity/adoption.ts'
+import { Affinity } from './affinity/affinity.ts'
+import { Drain } from './affinity/drain.ts'
+import { Forwarder } from './affinity/forwarder.ts'
+import { Lease } from './affinity/lease.ts'
+import type { Policies } from './affinity/misroute.ts'
+import { AlreadyRegisteredError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
 import { registeredClient } from './redis/registered-client.ts'
@@ -17,9 +23,9 @@ import { memoryDirectory } from './sessions/memory-directory.ts'
 import { mcpSessions } from './sessions/mcp-sessions.ts'
 import type { McpSessions } from './sessions/mcp-sessions.ts'
 import { Sessions } from './sessions/sessions.ts'
-import type { TransportEvents } from './sessions/sessions.ts'
-import { within } from './sessions/within.ts'
+import type { TransportEvents } from './sessions/server-builder.ts'
 import { SessionStore } from './sessions/store.ts'
+import type { SessionEventStore } from './transport/mcp-server.ts'
 import { AnswerWait } from './transport/answer-wait.ts'
 import { KeepAlive } from './transport/keep-alive.ts'
 import { StreamableHttpTransport } from './transport/transport.ts'
@@ -30,47 +36,70 @@ declare module 'fastify' {
   }
 }
 
-/** preClose must end before Fastify's pluginTimeout (10 s by default) does; calls in flight get this much of it. */
-const CLOSE_GRACE = 3000
+/** preClose must end this many milliseconds before Fastify's pluginTimeout does, or the process crashes. */
+const MARGIN = 2000
 /** How long onClose may take, for the sessions and for the directory alike. */
 const CLOSE_BOUND = 5000
+/** A node's lease is two beats long; a request for a lost owner is held for that and one beat more. */
+const LEASE_BEATS = 2
 
 async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise<void> {
   if (app.hasDecorator('mcpSessions')) throw new AlreadyRegisteredError()
   const settings = readOptions(options)
+  const incarnation = randomBytes(12).toString('base64url')
   const node: NodeIdentity = {
     id: settings.node.id,
     url: settings.node.url,
     tag: nodeTag(settings.node),
-    epoch: randomBytes(12).toString('base64url')
+    incarnation,
+    epoch: `${incarnation}.0`
   }
   const directory = chooseDirectory(app, options, settings, node)
-  const store = new SessionStore(settings.session)
+  const policies = choosePolicies(settings, directory)
+  const adopt = policies.orphan === 'adopt'
+  const { heartbeat } = settings.node
   const sessions = new Sessions({
     node,
-    store,
+    store: new SessionStore(settings.session),
     directory,
+    lease: adopt ? new Lease({ node, life: LEASE_BEATS * heartbeat }) : undefined,
+    onAdopt: settings.onAdopt,
     createServer: settings.createServer,
-    makeTransport: transports(app, settings, node),
+    makeTransport: transports(app, settings),
     limits: settings.session,
     log: app.log
   })
+  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag }) : undefined
+  const adoption = adopt ? new Adoption({ sessions, directory, ask: (url, id) => forwarder!.askOwner(url, id), log: app.log }) : undefined
+  const forwarded = { count: 0 }
+  const affinity = new Affinity({ policies, sessions, directory, forwarder, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded })
+  const drain = new Drain({ sessions, handOver: adopt, log: app.log })
   const refused = refusalCounters()
-  app.decorate('mcpSessions', mcpSessions({ sessions, refused, drain: settings.drain, log: app.log }))
+  app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
 
   app.addHook('onReady', () => sessions.start())
   app.addHook('preClose', async () => {
-    await within(CLOSE_GRACE, sessions.drain({ grace: 0, timeout: CLOSE_GRACE }))
+    const { pluginTimeout = 0 } = app.initialConfig
+    const budget = pluginTimeout === 0 ? Infinity : Math.max(0, pluginTimeout - MARGIN)
+    const over = setTimeout(() => drain.cutShort(), Math.min(budget, settings.drain.timeout)).unref()
+    // The grace is for whoever calls drain() first: from now on Fastify itself turns new requests away.
+    await drain.run({ grace: 0, timeout: settings.drain.timeout })
+    clearTimeout(over)
     // Between preClose and onClose Fastify waits for every connection, and a client may stall one as long as it likes.
     sessions.shutdown(CLOSE_BOUND).catch(error => app.log.error({ err: error }, 'ending the mcp sessions failed'))
   })
-  app.addHook('onClose', () => sessions.shutdown(CLOSE_BOUND))
+  app.addHook('onClose', async () => {
+    await sessions.shutdown(CLOSE_BOUND)
+    await forwarder?.close()
+    if (settings.eventStore !== undefined && 'stop' in settings.eventStore) (settings.eventStore as SessionEventStore).stop()
+  })
 
   await app.register(mcpRoutes, {
     ...fastifyOptions(options),
     path: settings.path,
     routeOptions: settings.routeOptions,
     sessions,
+    affinity,
     refuse: refuser(refused),
     resumable: settings.eventStore !== undefined,
     principal: settings.principal,
@@ -106,13 +135,21 @@ function chooseDirectory (app: FastifyInstance, options: McpStickyOptions, setti
   return memoryDirectory({ node, ttl })
 }
 
+/** @throws PolicyUnavailableError where nodes would need to find each other in Redis. */
+function choosePolicies ({ misroute, orphan, node }: Settings, directory: SessionDirectory): Policies {
+  const shared = directory.kind === 'redis'
+  if (misroute === 'forward' && !shared) throw new PolicyUnavailableError('misroute', "'forward' needs Redis, where the nodes find each other; register @fastify/redis or set the option redis")
+  if (orphan === 'adopt' && !shared) throw new PolicyUnavailableError('orphan', "'adopt' needs Redis, where sessions outlive their node; register @fastify/redis or set the option redis")
+  return { misroute: misroute ?? (shared && node.url !== undefined ? 'forward' : 'reject'), orphan }
+}
+
 /** Transports of one node share their timers. */
-function transports (app: FastifyInstance, settings: Settings, node: NodeIdentity): (events: TransportEvents) => StreamableHttpTransport {
+function transports (app: FastifyInstance, settings: Settings): (events: TransportEvents) => StreamableHttpTransport {
   const waits = new AnswerWait(settings.stream.wait)
   const keepAlive = new KeepAlive(settings.stream.keepAlive)
   return events => new StreamableHttpTransport({
     ...events,
-    epoch: node.epoch,
+    token: randomBytes(6).toString('base64url'),
     responseMode: settings.responseMode,
     retry: settings.stream.retry,
     ...(settings.eventStore !== undefined && { eventStore: settings.eventStore }),

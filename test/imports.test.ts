@@ -22,9 +22,10 @@ const allowed: Record<string, string[]> = {
   routes: ['affinity', 'sessions', 'transport', 'security', ...leaves],
   redis: ['sessions', 'transport', ...leaves],
   traefik: ['sessions', ...leaves],
-  'options.ts': ['redis', 'transport', 'security', ...leaves],
+  'options.ts': ['redis', 'sessions', 'transport', 'security', ...leaves],
   'plugin.ts': ['routes', 'affinity', 'sessions', 'transport', 'redis', 'security', 'options.ts', ...leaves],
-  'index.ts': ['plugin.ts', 'options.ts', 'sessions', 'transport', 'redis', 'security', ...leaves],
+  'close-on-signal.ts': [],
+  'index.ts': ['plugin.ts', 'close-on-signal.ts', 'options.ts', 'sessions', 'transport', 'redis', 'security', ...leaves],
   // A module of its own for users, package.json's `./traefik`; of the rest only the command uses it.
   'cli.ts': ['traefik', ...leaves]
 }
@@ -55,6 +56,6 @@ t.test('every part of lib has its place', async t => {
 
 t.test('what others may import of the options and of Redis is types', async t => {
   const source = readFileSync(join(lib, 'options.ts'), 'utf8')
-  const values = [...source.matchAll(/^import (?!type\b).*from '(\.\/(?:redis|security|transport)\/[^']*)'/gm)]
+  const values = [...source.matchAll(/^import (?!type\b).*from '(\.\/(?:redis|security|sessions|transport)\/[^']*)'/gm)]
   t.strictSame(values.map(([, specifier]) => `lib/options.ts imports ${specifier}`), [])
 })

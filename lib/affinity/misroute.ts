@@ -1,16 +1,46 @@
-import type { Location } from '../sessions/directory.ts'
+import type { Location, SessionRecord } from '../sessions/directory.ts'
+
+export interface Policies {
+  misroute: 'forward' | 'reject'
+  orphan: 'adopt' | 'reject'
+}
+
+/** Who asks, and how the request came. */
+export interface Asking {
+  /** Key of the caller's principal. */
+  principal: string | undefined
+  /** Another node has forwarded the request already. */
+  hop: boolean
+}
 
 /** What to do with a request for a session that is not local. */
 export type Decision =
-  | { do: 'refuse', reason: 'unknown' | 'misrouted' | 'orphaned', data?: { node: string } }
+  | { do: 'refuse', reason: 'unknown' | 'misrouted' | 'orphaned' | 'not_owner', data?: { node: string } }
+  | { do: 'forward', url: string, record: SessionRecord }
+  | { do: 'adopt', record: SessionRecord }
+
+/** After so many adoptions that failed nobody tries another. */
+const ATTEMPTS = 3
 
 /**
  * Decides by where the session stands. Under the `reject` policies of ADR-0066
- * every request is refused, with a reason that tells a misroute, a lost owner
- * and an unknown session apart; another principal's session is unknown.
+ * a request is refused, with a reason that tells a misroute, a lost owner and
+ * an unknown session apart; another principal's session is unknown. What was
+ * forwarded once is never forwarded again: the node that did it looks once more.
  */
-export function decide (location: Location, principal: string | undefined): Decision {
-  if (location.status === 'unknown' || location.record.principal !== principal) return { do: 'refuse', reason: 'unknown' }
-  if (location.status === 'misrouted') return { do: 'refuse', reason: 'misrouted', data: { node: location.tag } }
-  return { do: 'refuse', reason: 'orphaned' }
+export function decide (location: Location, { misroute, orphan }: Policies, { principal, hop }: Asking): Decision {
+  if (location.status === 'unknown' || location.record.principal !== principal) return refusal('unknown')
+  const { record } = location
+  if (location.status === 'misrouted') {
+    if (misroute === 'forward' && !hop && location.url !== undefined) return { do: 'forward', url: location.url, record }
+    return refusal('misrouted', { node: location.tag })
+  }
+  const adoptable = orphan === 'adopt' && record.replay !== undefined && record.adoptionFailures < ATTEMPTS
+  return adoptable ? { do: 'adopt', record } : refusal('orphaned')
+
+  // One answer to all that was forwarded: whoever sends the header himself learns nothing.
+  function refusal (reason: 'unknown' | 'misrouted' | 'orphaned', data?: { node: string }): Decision {
+    if (hop) return { do: 'refuse', reason: 'not_owner' }
+    return data === undefined ? { do: 'refuse', reason } : { do: 'refuse', reason, data }
+  }
 }

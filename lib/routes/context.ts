@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Affinity } from '../affinity/affinity.ts'
 import type { AuthInfo, Principal } from '../security/principal.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Refuse } from './refusal.ts'
@@ -6,6 +7,7 @@ import type { Refuse } from './refusal.ts'
 /** What every verb's handler needs. */
 export interface RouteContext {
   sessions: Sessions
+  affinity: Affinity
   refuse: Refuse
   /** Whether a stream can be resumed on this node. */
   resumable: boolean

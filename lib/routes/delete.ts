@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isHop } from '../affinity/affinity.ts'
 import { DirectoryUnavailableError } from '../errors.ts'
 import { identified, sessionIdOf } from './identity.ts'
+import type { Caller } from './identity.ts'
 import type { RouteContext } from './context.ts'
 
 /**
@@ -19,12 +21,19 @@ export function removeSession (context: RouteContext, request: FastifyRequest, r
     if (session !== undefined && session.principalKey === caller.key && !session.transport.acceptsVersion(version)) {
       return refuse(reply, 'unsupported_protocol_version', { detail: session.transport.acceptedVersions.join(', ') })
     }
-    sessions.close(id, { principal: caller.key }).then(outcome => {
-      if (outcome === 'unknown') return refuse(reply, 'unknown')
-      reply.code(outcome === 'queued' ? 202 : 200).send()
-    }).catch(error => {
-      if (!(error instanceof DirectoryUnavailableError)) return reply.send(error)
-      refuse(reply, 'directory_unavailable', { retryAfter: error.retryAfter, log: { err: error } })
-    })
+    remove(context, request, reply, id, caller).catch(error => reply.send(error))
   })
+}
+
+/** The owner ends it where it can be reached; where not, the record goes, and the owner learns of it from its close set. */
+async function remove ({ sessions, affinity, refuse }: RouteContext, request: FastifyRequest, reply: FastifyReply, id: string, caller: Caller): Promise<void> {
+  try {
+    if (!sessions.has(id) && await affinity.forwardOnce({ request, reply, id, key: caller.key })) return
+    const outcome = await sessions.close(id, { principal: caller.key })
+    if (outcome === 'unknown') return refuse(reply, isHop(request) ? 'not_owner' : 'unknown')
+    reply.code(outcome === 'queued' ? 202 : 200).send()
+  } catch (error) {
+    if (!(error instanceof DirectoryUnavailableError)) throw error
+    refuse(reply, 'directory_unavailable', { retryAfter: error.retryAfter, log: { err: error } })
+  }
 }

@@ -1,29 +1,71 @@
-import type { FastifyReply } from 'fastify'
-import { decide } from '../affinity/misroute.ts'
-import { DirectoryUnavailableError } from '../errors.ts'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Found } from '../affinity/affinity.ts'
+import type { LocalSession } from '../sessions/session.ts'
+import { MessageExtra } from '../transport/extra.ts'
 import type { RequestId } from '../transport/messages.ts'
 import type { RouteContext } from './context.ts'
+import type { Caller } from './identity.ts'
+import { ownerLost } from './refusal.ts'
 
-/** Seconds after which a client should try again where nobody knows better. */
-export const RETRY_AFTER = 2
+export { RETRY_AFTER } from '../affinity/affinity.ts'
+
+/** A request that names a session, its caller, and the JSON-RPC requests in it. */
+export interface Addressed {
+  request: FastifyRequest
+  reply: FastifyReply
+  id: string
+  caller: Caller
+  /** Ids of the requests in a POST. */
+  ids: RequestId[]
+  batch: boolean
+}
 
 /**
- * Answers a request for a session that is not local, or another principal's:
- * the directory is asked for both, so that nothing tells them apart.
+ * Serves a request from its local session, if there is one that is the
+ * caller's and still this node's; else goes where the session is. The directory is asked for other
+ * principals' sessions too, so that nothing tells them from unknown ones.
  */
-export async function answerElsewhere (
-  { sessions, refuse }: RouteContext,
-  reply: FastifyReply,
-  id: string,
-  principal: string | undefined,
-  requestId?: RequestId | undefined
-): Promise<void> {
-  try {
-    const found = await sessions.locateElsewhere(id)
-    const { reason, data } = decide(found, principal)
-    refuse(reply, reason, { id: requestId, data, detail: data?.node, log: reason === 'unknown' || found.status === 'unknown' ? {} : { owner: found.record.node } })
-  } catch (error) {
-    if (!(error instanceof DirectoryUnavailableError)) throw error
-    refuse(reply, 'directory_unavailable', { id: requestId, retryAfter: error.retryAfter, log: { err: error } })
+export function served (context: RouteContext, addressed: Addressed, serve: (session: LocalSession) => void): void {
+  const { sessions } = context
+  const { id, caller, reply } = addressed
+  const session = sessions.get(id)
+  if (session === undefined || session.principalKey !== caller.key) return elsewhere()
+  const secured = sessions.secured(session)
+  if (secured === undefined) return serve(session)
+  secured.then(ours => ours ? serve(session) : elsewhere()).catch(error => reply.send(error))
+
+  function elsewhere (): void {
+    findElsewhere(context, addressed, serve).catch(error => reply.send(error))
   }
+}
+
+/** Has another node answer, adopts the session and serves, or refuses. */
+export async function findElsewhere (context: RouteContext, addressed: Addressed, serve: (session: LocalSession) => void): Promise<void> {
+  const { request, reply, id, caller, ids } = addressed
+  const found = await context.affinity.find({
+    request,
+    reply,
+    id,
+    principal: caller.principal,
+    key: caller.key,
+    extra: new MessageExtra(request, caller.authInfo),
+    lastWords: () => ownerLost(ids)
+  })
+  if (found.do === 'serve') serve(found.session)
+  else refuseFound(context, addressed, found)
+}
+
+/** The refusal of a session that is not here, or nothing where another node has answered. */
+export function refuseFound ({ refuse }: RouteContext, { reply, ids, batch }: Pick<Addressed, 'reply' | 'ids' | 'batch'>, found: Found): void {
+  if (found.do !== 'refuse') return
+  const { reason, data, retryAfter, log } = found
+  // A call whose outcome nobody knows is answered as a call: sending it again is for its caller to decide.
+  const answered = reason === 'owner_lost' && ids.length > 0
+  refuse(reply, reason, {
+    ...(batch ? answered && { ids } : { id: ids[0] }),
+    ...(answered ? { status: 200 } : { retryAfter }),
+    data,
+    detail: data?.node,
+    log
+  })
 }

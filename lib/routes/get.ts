@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LocalSession } from '../sessions/session.ts'
-import { answerElsewhere, RETRY_AFTER } from './elsewhere.ts'
+import { RETRY_AFTER, served } from './elsewhere.ts'
 import { accepting } from './headers.ts'
 import { identified, sessionIdOf } from './identity.ts'
 import { ReplyExchange } from './reply-exchange.ts'
@@ -17,9 +17,7 @@ export function openStream (context: RouteContext, request: FastifyRequest, repl
   if (id === null) return refuse(reply, 'session_required')
   if (sessions.state === 'superseded') return refuse(reply, 'node_superseded', { retryAfter: RETRY_AFTER })
   identified(context, request, reply, caller => {
-    const session = sessions.get(id)
-    if (session !== undefined && session.principalKey === caller.key) return streamOf(context, request, reply, session)
-    answerElsewhere(context, reply, id, caller.key).catch(error => reply.send(error))
+    served(context, { request, reply, id, caller, ids: [], batch: false }, session => streamOf(context, request, reply, session))
   })
 }
 
@@ -36,5 +34,6 @@ function streamOf ({ sessions, refuse, resumable }: RouteContext, request: Fasti
   if (!resumable || typeof lastEventId !== 'string') return transport.get(exchange)
   transport.resume(lastEventId, exchange).then(outcome => {
     if (outcome === 'unknown') refuse(reply, 'event_unknown')
+    else if (outcome === 'expired') refuse(reply, 'events_expired')
   }).catch(error => reply.send(error))
 }

@@ -5,7 +5,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 export const INTERNAL_PATH = '/mcp-sticky'
 
 /**
- * Two questions of the proxy's active health checks. `ready`: may new sessions
+ * Two questions of the proxy's active health checks, and one of the other nodes. `ready`: may new sessions
  * come here? `alive`: can the sessions that are here be served? A draining node
  * is alive and not ready.
  */
@@ -14,6 +14,15 @@ export async function healthRoutes (app: FastifyInstance, { sessions }: { sessio
   const quiet = { logLevel: 'warn' } as const
   app.get(`${INTERNAL_PATH}/ready`, quiet, async (_request, reply) => answer(reply, sessions.state === 'open'))
   app.get(`${INTERNAL_PATH}/alive`, quiet, async (_request, reply) => answer(reply, sessions.state !== 'superseded'))
+
+  // Another node asks before it takes a session over (affinity/owner-question.ts).
+  app.get(`${INTERNAL_PATH}/owner`, quiet, async (request, reply) => {
+    const id = request.headers['mcp-session-id']
+    const session = typeof id === 'string' && sessions.state !== 'superseded' ? sessions.get(id) : undefined
+    if (session !== undefined) return { epoch: session.epoch }
+    reply.code(404)
+    return {}
+  })
 
   function answer (reply: { code: (status: number) => unknown }, healthy: boolean): { state: string } {
     reply.code(healthy ? 200 : 503)

@@ -4,10 +4,11 @@ import { MessageExtra } from '../transport/extra.ts'
 import { initializeProblem, parseMessages } from '../transport/parse.ts'
 import type { JsonRpcMessage, JsonRpcRequest, RequestId } from '../transport/messages.ts'
 import { readJson } from './body.ts'
-import { answerElsewhere, RETRY_AFTER } from './elsewhere.ts'
+import { refuseFound, RETRY_AFTER, served } from './elsewhere.ts'
 import { accepting, isJson } from './headers.ts'
 import { identified, sessionIdOf } from './identity.ts'
 import type { Caller } from './identity.ts'
+import { ownerLost } from './refusal.ts'
 import { ReplyExchange } from './reply-exchange.ts'
 import type { RouteContext } from './context.ts'
 
@@ -32,15 +33,17 @@ export function postMessages (context: RouteContext, request: FastifyRequest, re
   const initialize = messages.find(isInitialize)
   if (initialize !== undefined && batch) return refuse(reply, 'batch_unsupported', { detail: 'initialize must not be part of a batch' })
 
+  const ids = messages.flatMap(message => idOf(message) ?? [])
   identified(context, request, reply, caller => {
-    const session = id === null ? undefined : sessions.get(id)
-    if (session !== undefined && session.principalKey === caller.key) {
-      if (initialize !== undefined) return refuse(reply, 'already_initialized', { id: requestId })
-      return postToSession(context, request, reply, session, messages, batch, caller)
+    if (initialize !== undefined) {
+      const session = id === null ? undefined : sessions.get(id)
+      if (session !== undefined && session.principalKey === caller.key) return refuse(reply, 'already_initialized', { id: requestId })
+      return open(context, request, reply, initialize, caller)
     }
-    if (initialize !== undefined) return open(context, request, reply, initialize, caller)
     if (id === null) return refuse(reply, 'session_required', { id: requestId })
-    answerElsewhere(context, reply, id, caller.key, requestId).catch(error => reply.send(error))
+    served(context, { request, reply, id, caller, ids, batch }, session => {
+      postToSession(context, request, reply, session, messages, batch, caller)
+    })
   })
 }
 
@@ -73,7 +76,10 @@ function open (context: RouteContext, request: FastifyRequest, reply: FastifyRep
   const { id } = message
   const problem = initializeProblem(message)
   if (problem !== undefined) return refuse(reply, 'initialize_invalid', { id, detail: problem })
-  if (sessions.state === 'closing') return refuse(reply, 'node_closing', { id, retryAfter: RETRY_AFTER })
+  if (sessions.state === 'closing') {
+    openElsewhere(context, request, reply, id, 'node_closing').catch(error => reply.send(error))
+    return
+  }
   sessions.open({
     request,
     message,
@@ -82,8 +88,17 @@ function open (context: RouteContext, request: FastifyRequest, reply: FastifyRep
     extra: new MessageExtra(request, caller.authInfo),
     onOpened: sessionId => reply.header('mcp-session-id', sessionId)
   }).then(full => {
-    if (full !== undefined) refuse(reply, full, { id, retryAfter: full === 'principal_limit' ? undefined : RETRY_AFTER })
+    if (full === 'principal_limit') return refuse(reply, full, { id })
+    if (full !== undefined) return openElsewhere(context, request, reply, id, full)
   }).catch(error => reply.send(error))
+}
+
+/** This node takes no more sessions: another may. */
+async function openElsewhere (context: RouteContext, request: FastifyRequest, reply: FastifyReply, id: RequestId, why: 'node_closing' | 'node_full'): Promise<void> {
+  const ids = [id]
+  const found = await context.affinity.delegate({ request, reply, lastWords: () => ownerLost(ids) })
+  if (found === undefined) return context.refuse(reply, why, { id, retryAfter: RETRY_AFTER })
+  refuseFound(context, { reply, ids, batch: false }, found)
 }
 
 function isInitialize (message: JsonRpcMessage): message is JsonRpcRequest {

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import type { RequestId } from '../transport/messages.ts'
 import { shortId } from '../session-id.ts'
+import { eventFrame } from '../transport/frames.ts'
 
 type Level = 'debug' | 'info' | 'warn'
 
@@ -25,15 +26,20 @@ const CATALOGUE = {
   session_malformed: [400, -32000, 'info', 'Bad Request: Mcp-Session-Id must be sent once, with 1 to 128 visible ASCII characters'],
   unsupported_protocol_version: [400, -32000, 'info', 'Bad Request: MCP-Protocol-Version must be one of {detail}'],
   event_unknown: [400, -32000, 'info', 'Bad Request: Last-Event-ID names no event of this session; open a stream without it'],
+  events_expired: [400, -32000, 'info', 'Bad Request: what followed the event of Last-Event-ID is no longer stored in full; open a stream without it'],
   host_forbidden: [403, -32000, 'warn', 'Forbidden: this Host is not served'],
   origin_forbidden: [403, -32000, 'warn', 'Forbidden: this Origin is not served'],
   unknown: [404, -32001, 'debug', 'Session not found: send initialize without Mcp-Session-Id to open one'],
   misrouted: [404, -32001, 'warn', 'Session not found on this node: it lives on node {detail}; the load balancer should send it there'],
   orphaned: [404, -32001, 'warn', 'Session not found: the node that held it is gone; send initialize without Mcp-Session-Id to open one'],
+  not_owner: [421, -32001, 'debug', 'Misdirected Request: this node does not hold the session; the node that forwarded looks once more'],
   principal_limit: [429, -32000, 'warn', 'Too Many Requests: this principal has as many sessions on this node as it may; end one'],
   node_full: [503, -32000, 'warn', 'Service Unavailable: this node has as many sessions as it may'],
   node_closing: [503, -32000, 'info', 'Service Unavailable: this node is shutting down'],
   node_superseded: [503, -32000, 'warn', 'Service Unavailable: another process has taken this node\'s place'],
+  owner_unreachable: [503, -32000, 'warn', 'Service Unavailable: the node that holds the session does not answer; try again'],
+  owner_lost: [503, -32000, 'warn', 'Service Unavailable: the node that held the session was lost in the middle of the request; whether it took effect is unknown'],
+  adoption_failed: [503, -32000, 'warn', 'Service Unavailable: the session could not be taken over from the node that is gone; try again'],
   directory_unavailable: [503, -32000, 'warn', 'Service Unavailable: the session directory cannot be reached; try again']
 } as const satisfies Record<string, readonly [number, number, Level, string]>
 
@@ -41,8 +47,12 @@ const CATALOGUE = {
 export type Reason = keyof typeof CATALOGUE
 
 export interface RefusalDetails {
+  /** HTTP status, where it is another than the catalogue's. */
+  status?: number | undefined
   /** The id of the JSON-RPC request, where there is one to answer. */
   id?: RequestId | undefined
+  /** The ids of a batch: each gets the error. */
+  ids?: RequestId[] | undefined
   /** Fills in the message. Never a host name, a url or a secret. */
   detail?: string | undefined
   /** Further members of `data`. */
@@ -64,7 +74,8 @@ export function refusalCounters (): Record<Reason, number> {
  */
 export function refuser (counters: Record<Reason, number>) {
   return function refuse (reply: FastifyReply, reason: Reason, details: RefusalDetails = {}): void {
-    const [status, code, level, text] = CATALOGUE[reason]
+    const [usual, code, level, text] = CATALOGUE[reason]
+    const status = details.status ?? usual
     const message = text.replace('{detail}', () => details.detail ?? '')
     counters[reason]++
     const sessionId = reply.request.headers['mcp-session-id']
@@ -74,12 +85,16 @@ export function refuser (counters: Record<Reason, number>) {
       ...details.log
     }, `mcp request refused: ${message}`)
     if (details.retryAfter !== undefined) reply.header('retry-after', details.retryAfter)
-    reply.code(status).type('application/json').send(JSON.stringify({
-      jsonrpc: '2.0',
-      id: details.id ?? null,
-      error: { code, message, data: { reason, ...details.data } }
-    }))
+    const error = { code, message, data: { reason, ...details.data } }
+    const answers = (details.ids ?? [details.id ?? null]).map(id => ({ jsonrpc: '2.0', id, error }))
+    reply.code(status).type('application/json').send(JSON.stringify(details.ids === undefined ? answers[0] : answers))
   }
+}
+
+/** The SSE frames that end the answer to these requests, for an owner that was lost in the middle of it. */
+export function ownerLost (ids: RequestId[]): string {
+  const [, code, , message] = CATALOGUE.owner_lost
+  return ids.map(id => eventFrame(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data: { reason: 'owner_lost' } } }))).join('')
 }
 
 export type Refuse = ReturnType<typeof refuser>

@@ -10,6 +10,10 @@ import type { Ended, Sessions } from './sessions.ts'
 /** Counts since the process started. */
 export interface Counters {
   opened: number
+  /** Sessions taken over from nodes that were gone. */
+  adopted: number
+  /** Requests that another node has answered. */
+  forwarded: number
   /** By why they ended. */
   ended: Readonly<Record<Ended, number>>
   /** By `data.reason` of the answer. */
@@ -59,19 +63,22 @@ export interface McpSessions {
    */
   close: (which: string | { principal: Principal }) => Promise<number>
   /**
-   * Takes this node out of service; call it before `app.close()`. The node
+   * Takes this node out of service; await it before `app.close()`. The node
    * leaves the proxy's pool, after `drain.grace` takes no new sessions, calls in
-   * flight get up to `drain.timeout`, then streams end. Sessions stay until
-   * `app.close()`. Called again, it returns the same promise.
+   * flight get up to `drain.timeout`, then streams end. With `orphan: 'adopt'`
+   * each session is given up as soon as it is idle, and goes on on the node that
+   * its client asks next; else it ends with `app.close()`. `signal` cuts grace
+   * and timeout short. Called again, it returns the same promise.
    */
-  drain: () => Promise<void>
+  drain: (how?: { signal?: AbortSignal }) => Promise<void>
 }
 
 /** The public face of the sessions. */
-export function mcpSessions ({ sessions, refused, drain, log }: {
+export function mcpSessions ({ sessions, refused, forwarded, drain, log }: {
   sessions: Sessions
   refused: Record<string, number>
-  drain: { grace: number, timeout: number }
+  forwarded: { count: number }
+  drain: McpSessions['drain']
   log: FastifyBaseLogger
 }): McpSessions {
   const { id, tag, url } = sessions.node
@@ -99,7 +106,7 @@ export function mcpSessions ({ sessions, refused, drain, log }: {
   return {
     get size () { return sessions.size },
     node,
-    counters: { get opened () { return sessions.opened.count }, ended: sessions.ended, refused },
+    counters: { get opened () { return sessions.opened.count }, get adopted () { return sessions.adopted.count }, get forwarded () { return forwarded.count }, ended: sessions.ended, refused },
     get: id => sessions.get(id),
 
     async has (id) {
@@ -131,7 +138,7 @@ export function mcpSessions ({ sessions, refused, drain, log }: {
     },
 
     nodes: () => sessions.nodes(),
-    drain: () => sessions.drain(drain),
+    drain,
 
     async close (which) {
       if (typeof which === 'string') return await sessions.close(which, 'any') === 'unknown' ? 0 : 1

@@ -1,6 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { ServerFailedError } from '../errors.ts'
 import { newSessionId, shortId } from '../session-id.ts'
 import { principalKey } from '../security/principal.ts'
 import type { Principal } from '../security/principal.ts'
@@ -8,10 +6,14 @@ import type { Exchange } from '../transport/exchange.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { JsonRpcRequest } from '../transport/messages.ts'
+import { initializeForReplay } from '../transport/replay.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, SessionDirectory, SessionRecord } from './directory.ts'
+import type { LeaseLike } from './lease.ts'
 import { startReaper } from './reaper.ts'
 import type { Reaped } from './reaper.ts'
+import { ServerBuilder } from './server-builder.ts'
+import type { BuilderParts, TransportEvents } from './server-builder.ts'
 import { LocalSession } from './session.ts'
 import type { Full, SessionStore } from './store.ts'
 import { within } from './within.ts'
@@ -28,32 +30,37 @@ export type Ended = Reaped
   | 'taken'
   /** This node shut down. */
   | 'shutdown'
+  /** Given up while this node drained, for others to adopt. */
+  | 'handed_over'
 
-/** What a session's transport calls back. */
-export interface TransportEvents {
+/** What the application is told about a session that this node has taken over. */
+export interface AdoptedSession {
   sessionId: string
-  /** The server accepted initialize; the answer waits for this. */
-  onInitialized: () => Promise<void>
-  /** The server answered initialize with an error: there is no session. */
-  onInitializeFailed: () => void
+  /** What `createServer` returned; the client's initialize, log level and subscriptions have been replayed into it. */
+  server: McpServerLike
+  /** The record as the lost node left it. */
+  record: SessionRecord
+  /** The last `session.state` that was set. */
+  state: unknown
 }
 
-export interface SessionsParts {
+export interface SessionsParts extends BuilderParts {
   node: NodeIdentity
   store: SessionStore
   directory: SessionDirectory
-  createServer: (session: { sessionId: string, request: FastifyRequest, principal: Principal | undefined, readonly log: FastifyBaseLogger }) => McpServerLike | Promise<McpServerLike>
-  makeTransport: (events: TransportEvents) => StreamableHttpTransport
+  /** With `orphan: 'adopt'`: others may take a session over, and what they need is recorded. */
+  lease: LeaseLike | undefined
+  onAdopt: ((session: AdoptedSession) => unknown) | undefined
   limits: { idleTimeout: number, firstUseTimeout: number }
-  log: FastifyBaseLogger
 }
 
 /** Everything a session goes through on this node, from initialize to its end. */
 export class Sessions implements DirectoryOwner {
   readonly node: NodeIdentity
   readonly opened = { count: 0 }
+  readonly adopted = { count: 0 }
   readonly ended: Record<Ended, number> = {
-    requested: 0, requested_elsewhere: 0, server_closed: 0, taken: 0, shutdown: 0, idle: 0, never_used: 0
+    requested: 0, requested_elsewhere: 0, server_closed: 0, taken: 0, shutdown: 0, handed_over: 0, idle: 0, never_used: 0
   }
 
   /**
@@ -62,25 +69,40 @@ export class Sessions implements DirectoryOwner {
    */
   state: 'open' | 'draining' | 'closing' | 'superseded' = 'open'
   readonly #parts: SessionsParts
+  readonly #builder: ServerBuilder
   readonly #store: SessionStore
   readonly #directory: SessionDirectory
+  /** Sessions that are being given up, and what settles when they are. */
+  readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
+  /** Questions to the directory whether a session is still ours. */
+  readonly #reclaims = new Map<string, Promise<boolean>>()
+  #unsure = false
   #stopReaper = (): void => {}
-  #drained: Promise<void> | undefined
   #ended: Promise<void> | undefined
 
   constructor (parts: SessionsParts) {
     this.#parts = parts
     this.node = parts.node
+    this.#builder = new ServerBuilder(parts)
     this.#store = parts.store
     this.#directory = parts.directory
   }
 
   get size (): number { return this.#store.size }
   get draining (): boolean { return this.state !== 'open' }
+  get room (): number { return this.draining ? 0 : this.#store.room }
+  get leased (): boolean { return this.#parts.lease?.running ?? true }
   get (id: string): LocalSession | undefined { return this.#store.get(id) }
   has (id: string): boolean { return this.#store.has(id) }
   ids (): Iterable<string> { return this.#store.ids() }
-  record (id: string): NewRecord | undefined { return this.#store.get(id)?.record() }
+  values (): Iterable<LocalSession> { return this.#store.values() }
+  record (id: string): NewRecord | undefined { return (this.#store.get(id) ?? this.#leaving.get(id)?.session)?.record() }
+  beating (): (gone: boolean) => void { return this.#parts.lease?.beating() ?? (() => {}) }
+
+  kept (id: string, epoch: string): void {
+    const session = this.#store.get(id)
+    if (session !== undefined) session.epoch = epoch
+  }
 
   async start (): Promise<void> {
     await this.#directory.start(this)
@@ -97,6 +119,30 @@ export class Sessions implements DirectoryOwner {
     session.used = true
     session.seen = performance.now()
     this.#directory.touch(session.id)
+  }
+
+  /**
+   * Whether a local session is still this node's. Undefined: beyond doubt. False: it has been ended here. A directory
+   * that does not answer leaves it ours: availability over exclusivity.
+   */
+  secured (session: LocalSession): Promise<boolean> | undefined {
+    const { lease } = this.#parts
+    if (lease === undefined || lease.holds(session.epoch)) return undefined
+    let asked = this.#reclaims.get(session.id)
+    if (asked === undefined) {
+      asked = this.#reclaim(session).finally(() => this.#reclaims.delete(session.id))
+      this.#reclaims.set(session.id, asked)
+    }
+    return asked
+  }
+
+  async #reclaim (session: LocalSession): Promise<boolean> {
+    const outcome = await this.#directory.reclaim(session.id)
+    if (outcome === 'unanswered' && !this.#unsure) {
+      this.#parts.log.warn({ node: this.node.id }, 'the lease of this node has lapsed and the directory does not answer: its sessions are served all the same; if another node took them for orphans, they have two owners until it does')
+    }
+    this.#unsure = outcome === 'unanswered'
+    return outcome !== 'lost' && this.#store.get(session.id) === session
   }
 
   /**
@@ -122,13 +168,13 @@ export class Sessions implements DirectoryOwner {
     // The transport keeps its callbacks for life, and through them whatever
     // they name: let go of, or each session would hold its first request.
     let opening: { message: JsonRpcRequest, onOpened: (id: string) => void } | undefined = { message, onOpened }
-    const transport = this.#parts.makeTransport({
+    const transport = this.#builder.transport({
       sessionId: id,
       onInitialized: async () => {
         const { message, onOpened } = opening!
         opening = undefined
         const { name, version } = message.params!['clientInfo'] as { name: string, version: string }
-        session = new LocalSession({ id, transport, server, principal, principalKey: key, clientInfo: { name, version } })
+        session = new LocalSession({ ...this.#common(transport, server, principal), clientInfo: { name, version }, initialize: this.#replayable(message) })
         this.#store.add(session)
         this.opened.count++
         onOpened(id)
@@ -136,25 +182,95 @@ export class Sessions implements DirectoryOwner {
       },
       onInitializeFailed: () => {
         this.#store.unreserve(key)
-        this.#closeServer(id, server)
-      }
+        this.#builder.close(id, server)
+      },
+      ...this.#adoptable(() => session)
     })
     transport.onclose = () => { if (session !== undefined) this.finish(session, 'server_closed') }
     try {
-      server = await this.#createServer(id, request, principal)
-      await server.connect(transport)
+      server = await this.#builder.server(transport, request, principal)
     } catch (error) {
       this.#store.unreserve(key)
-      throw new ServerFailedError(error instanceof Error ? error.message : String(error), { cause: error })
+      throw error
     }
     // A session that opened now would outlive its node, its record with it.
     if (this.#ended !== undefined || this.state === 'superseded') {
       this.#store.unreserve(key)
-      this.#closeServer(id, server)
+      this.#builder.close(id, server)
       return 'node_closing'
     }
     transport.post([message], false, exchange, extra)
     return undefined
+  }
+
+  /** Takes a place for a session that moves here; false when there is none. */
+  reserve (principalKey: string | undefined): boolean {
+    return this.#store.reserveMoved(principalKey)
+  }
+
+  unreserve (principalKey: string | undefined): void {
+    this.#store.unreserve(principalKey)
+  }
+
+  /**
+   * Makes a session of a claimed record, in its reserved place: a new server is
+   * told what the client told the lost one.
+   * @throws when it cannot be; the record and the place are the caller's to give back.
+   */
+  async adopt (record: SessionRecord, { request, principal, extra }: { request: FastifyRequest, principal: Principal | undefined, extra: MessageExtra }): Promise<LocalSession> {
+    const { id, replay, protocolVersion, clientInfo, createdAt, state } = record
+    const { epoch } = this.node
+    let session: LocalSession | undefined
+    const transport = this.#builder.transport({
+      sessionId: id,
+      ...this.#adoptable(() => session)
+    })
+    const server = await this.#builder.server(transport, request, principal)
+    try {
+      await transport.takeOver()
+      await transport.replay(replay!, protocolVersion, extra)
+      const adopted = new LocalSession({ ...this.#common(transport, server, principal), clientInfo, createdAt, state, initialize: replay!.initialize })
+      adopted.epoch = epoch
+      adopted.used = true
+      await this.#parts.onAdopt?.({ sessionId: id, server, record, state: adopted.state })
+      if (this.#ended !== undefined || this.state !== 'open') throw new Error('this node is shutting down')
+      session = adopted
+      transport.onclose = () => this.finish(adopted, 'server_closed')
+      this.#store.add(adopted)
+      this.adopted.count++
+      return adopted
+    } catch (error) {
+      await transport.close()
+      await this.#builder.close(id, server)
+      throw error
+    }
+  }
+
+  #common (transport: StreamableHttpTransport, server: McpServerLike, principal: Principal | undefined) {
+    return {
+      id: transport.sessionId, transport, server, principal, principalKey: principalKey(principal), changed: this.#changed
+    }
+  }
+
+  /** What the transport of a session needs that others may take over. */
+  #adoptable (session: () => LocalSession | undefined): Pick<TransportEvents, 'secured' | 'remember'> {
+    if (this.#parts.lease === undefined) return {}
+    return {
+      secured: () => {
+        const open = session()
+        return open && this.secured(open)
+      },
+      remember: () => {
+        const open = session()
+        if (open !== undefined) this.#directory.changed(open.id)
+      }
+    }
+  }
+
+  readonly #changed = (id: string): void => { this.#directory.changed(id) }
+
+  #replayable ({ params }: JsonRpcRequest): string | undefined {
+    return this.#parts.lease === undefined ? undefined : initializeForReplay(params)
   }
 
   /** Ends a local session. Whoever asked elsewhere has cleaned the record up already. */
@@ -163,6 +279,8 @@ export class Sessions implements DirectoryOwner {
     this.ended[why]++
     this.#parts.log.debug({ session: shortId(session.id), why }, 'mcp session ended')
     if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') this.#directory.release(session.id)
+    // Whoever took it goes on with its events.
+    if (why !== 'taken') session.transport.forgetEvents()
     this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
   }
 
@@ -178,9 +296,14 @@ export class Sessions implements DirectoryOwner {
     for (const session of this.#store.values()) this.finish(session, 'taken')
   }
 
+  /** Settles when a session that is being given up has been; undefined when it isn't one. */
+  leaving (id: string): Promise<void> | undefined {
+    return this.#leaving.get(id)?.left
+  }
+
   /** Where an id stands for somebody whose session is not here. */
-  locateElsewhere (id: string): Promise<Location> {
-    return this.#directory.locate(id)
+  locateElsewhere (id: string, how?: { fresh?: boolean }): Promise<Location> {
+    return this.#directory.locate(id, how)
   }
 
   /** Where an id stands, this node included. */
@@ -205,32 +328,35 @@ export class Sessions implements DirectoryOwner {
     return 'removed'
   }
 
+  /** Says how far this node is on its way out, to the other nodes and the proxy as well. */
+  leave (state: 'draining' | 'closing'): void {
+    if (this.state === 'superseded' || this.state === state) return
+    this.state = state
+    this.#directory.announce()
+  }
+
   /**
-   * Takes this node out of service before it closes: leaves the pool, gives the
-   * proxy `grace` milliseconds to see it, then takes no new sessions, and gives
-   * calls in flight up to `timeout` milliseconds. Streams end last.
+   * Gives sessions up, for other nodes to adopt. Requests that arrive meanwhile wait until the
+   * directory says so, within `bound` milliseconds; calls in flight end with an error.
    */
-  drain ({ grace, timeout }: { grace: number, timeout: number }): Promise<void> {
-    this.#drained ??= this.#drain(grace, timeout)
-    return this.#drained
+  async handOver (sessions: LocalSession[], bound: number): Promise<void> {
+    const mine = sessions.filter(session => this.#store.delete(session))
+    if (mine.length === 0) return
+    const left = this.#giveUp(mine, bound)
+    for (const session of mine) this.#leaving.set(session.id, { session, left })
+    await left
   }
 
-  async #drain (grace: number, timeout: number): Promise<void> {
-    if (this.state === 'open') {
-      this.state = 'draining'
-      this.#directory.announce()
-      this.#parts.log.info({ sessions: this.size }, 'mcp node is draining')
-      if (grace > 0) await setTimeout(grace)
+  async #giveUp (sessions: LocalSession[], bound: number): Promise<void> {
+    // Not before the sessions are known to be leaving: their records are still read.
+    await Promise.resolve()
+    for (const session of sessions) session.transport.endStreams()
+    await this.#directory.giveUp(sessions.map(session => session.id), bound)
+    for (const session of sessions) {
+      this.#leaving.delete(session.id)
+      this.ended.handed_over++
+      this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
     }
-    if (this.state === 'draining') this.state = 'closing'
-    const until = performance.now() + timeout
-    while (performance.now() < until && this.#busy()) await setTimeout(20)
-    for (const session of this.#store.values()) session.transport.endStreams()
-  }
-
-  #busy (): boolean {
-    for (const session of this.#store.values()) if (session.busy) return true
-    return false
   }
 
   /**
@@ -252,33 +378,17 @@ export class Sessions implements DirectoryOwner {
       this.ended.shutdown++
       return this.#close(session)
     })
+    const giveUp = this.#parts.lease !== undefined
+    if (!giveUp) for (const { transport } of sessions) transport.forgetEvents()
     const [left] = await Promise.all([
-      this.#directory.stop(ids, bound),
+      this.#directory.stop(ids, bound, { giveUp }),
       within(bound, Promise.all(closed))
     ])
     if (left > 0) this.#parts.log.warn({ left }, 'session records were left in the directory; they expire by themselves')
   }
 
-  #createServer (id: string, request: FastifyRequest, principal: Principal | undefined): McpServerLike | Promise<McpServerLike> {
-    const { createServer, log } = this.#parts
-    return createServer({
-      sessionId: id,
-      request,
-      principal,
-      get log () { return log.child({ mcpSession: shortId(id) }) }
-    })
-  }
-
   async #close (session: LocalSession): Promise<void> {
     await session.transport.close()
-    await this.#closeServer(session.id, session.server)
-  }
-
-  async #closeServer (id: string, server: McpServerLike): Promise<void> {
-    try {
-      await server.close()
-    } catch (error) {
-      this.#parts.log.warn({ err: error, session: shortId(id) }, 'closing an MCP server failed')
-    }
+    await this.#builder.close(session.id, session.server)
   }
 }

@@ -23,6 +23,20 @@ export class SessionStore {
   ids (): Iterable<string> { return this.#sessions.keys() }
   values (): Iterable<LocalSession> { return this.#sessions.values() }
 
+  /** How many more sessions fit. */
+  get room (): number { return Math.max(0, this.#limits.maxPerNode - this.#reserved) }
+
+  /**
+   * Takes a place for a session that exists already and moves here: only this
+   * node's own cap can be in the way. False: it is.
+   */
+  reserveMoved (principalKey: string | undefined): boolean {
+    if (this.room === 0) return false
+    if (principalKey !== undefined) this.#places.set(principalKey, (this.#places.get(principalKey) ?? 0) + 1)
+    this.#reserved++
+    return true
+  }
+
   /** Takes a place for one session, or says which cap is in the way. Anonymous sessions count for the node alone. */
   reserve (principalKey: string | undefined): Full | undefined {
     if (this.#reserved >= this.#limits.maxPerNode) return 'node_full'

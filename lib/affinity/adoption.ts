@@ -1,0 +1,96 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { AdoptionFailedError } from '../errors.ts'
+import type { Principal } from '../security/principal.ts'
+import { shortId } from '../session-id.ts'
+import type { SessionDirectory, SessionRecord } from '../sessions/directory.ts'
+import type { LocalSession } from '../sessions/session.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { MessageExtra } from '../transport/extra.ts'
+
+/** The request that wants the session, and who sent it. */
+export interface Wanted {
+  request: FastifyRequest
+  principal: Principal | undefined
+  extra: MessageExtra
+}
+
+/** What came of an attempt to take a session over. */
+export type Adopted =
+  | { outcome: 'adopted', session: LocalSession }
+  /** Its owner lives and answers; its heartbeat is all that is missing. */
+  | { outcome: 'owned', url: string }
+  /** The record has changed: look again. */
+  | { outcome: 'changed' }
+  /** This node has no room. */
+  | { outcome: 'full' }
+  /** The server could not be brought to where the lost one stood. */
+  | { outcome: 'failed', error: Error }
+
+export interface AdoptionParts {
+  sessions: Sessions
+  directory: Pick<SessionDirectory, 'claim' | 'unclaim'>
+  /** The epoch under which the node at that url holds the session; undefined when it does not, or does not answer. */
+  ask: (url: string, id: string) => Promise<string | undefined>
+  log: FastifyBaseLogger
+}
+
+/**
+ * Takes over sessions whose node is gone: asks the owner first, then claims
+ * the record by compare-and-set, and replays what the client told the lost
+ * server. Handler state is lost, but for `session.state`.
+ */
+export class Adoption {
+  readonly #parts: AdoptionParts
+  readonly #running = new Map<string, Promise<Adopted>>()
+
+  constructor (parts: AdoptionParts) {
+    this.#parts = parts
+  }
+
+  /** The adoption of this session that is under way here. */
+  running (id: string): Promise<Adopted> | undefined {
+    return this.#running.get(id)
+  }
+
+  /** @throws DirectoryUnavailableError */
+  adopt (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
+    const { id } = record
+    let running = this.#running.get(id)
+    if (running === undefined) {
+      running = this.#adopt(record, wanted).finally(() => this.#running.delete(id))
+      this.#running.set(id, running)
+    }
+    return running
+  }
+
+  async #adopt (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
+    const { sessions, directory, log } = this.#parts
+    if (await this.#lives(record)) return { outcome: 'owned', url: record.url! }
+    if (!sessions.reserve(record.principal)) return { outcome: 'full' }
+    let claimed = false
+    try {
+      claimed = await directory.claim(record) === 'claimed'
+    } finally {
+      if (!claimed) sessions.unreserve(record.principal)
+    }
+    if (!claimed) return { outcome: 'changed' }
+    const facts = { session: shortId(record.id), from: record.node }
+    try {
+      const session = await sessions.adopt(record, wanted)
+      log.info(facts, 'mcp session adopted')
+      return { outcome: 'adopted', session }
+    } catch (cause) {
+      const error = new AdoptionFailedError(cause instanceof Error ? cause.message : String(cause), { cause })
+      log.error({ ...facts, err: cause, failures: record.adoptionFailures + 1 }, 'an mcp session could not be adopted')
+      sessions.unreserve(record.principal)
+      await directory.unclaim(record)
+      return { outcome: 'failed', error }
+    }
+  }
+
+  /** Whether the owner answers at its url, though its heartbeat is missing. */
+  async #lives ({ id, url, epoch, released }: SessionRecord): Promise<boolean> {
+    if (released === true || url === undefined || url === this.#parts.sessions.node.url) return false
+    return await this.#parts.ask(url, id) === epoch
+  }
+}
