@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { NodeDuplicateError } from '../errors.ts'
 import type { NodeIdentity } from '../sessions/directory.ts'
-import type { NodeRegistry, NodeState, Report } from './node-registry.ts'
+import type { Beat, NodeRegistry, NodeState } from './node-registry.ts'
 
 /** A live node has our id or url. */
 export class Rival extends Error {
@@ -16,13 +16,14 @@ export class Rival extends Error {
 }
 
 /**
- * Takes our node id. A key of another epoch is watched for a beat and a half:
- * a live node renews it within that time, a dead incarnation's is taken over.
+ * Takes our node id. A key of another incarnation is watched for a beat and a
+ * half: a live node renews it within that time, a dead one's is taken over.
+ * `beat` beats, over that value.
  * @throws Rival
  */
-export async function claimId (registry: NodeRegistry, node: NodeIdentity, report: Report, signal: AbortSignal): Promise<void> {
-  let holder = await registry.beat(report)
-  if (typeof holder === 'object' && !await renewed(registry, holder, signal)) holder = await registry.beat(report, holder.raw)
+export async function claimId (registry: NodeRegistry, node: NodeIdentity, beat: (over?: string) => Promise<Beat>, signal: AbortSignal): Promise<void> {
+  let holder = await beat()
+  if (typeof holder === 'object' && !await renewed(registry, holder, signal)) holder = await beat(holder.raw)
   if (typeof holder === 'object') {
     throw new Rival(holder, new NodeDuplicateError(`a live node has the id "${node.id}" already; give each process its own \`node.id\``))
   }

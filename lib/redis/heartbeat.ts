@@ -1,7 +1,7 @@
 import type { NodeIdentity } from '../sessions/directory.ts'
 import { checkUrl, claimId, Rival } from './claim.ts'
 import type { CloseSet } from './close-set.ts'
-import type { NodeRegistry, NodeState, Report } from './node-registry.ts'
+import type { Beat, NodeRegistry, NodeState, Report } from './node-registry.ts'
 
 export interface HeartbeatParts {
   registry: NodeRegistry
@@ -11,6 +11,8 @@ export interface HeartbeatParts {
   interval: number
   /** What the others should know of this node. */
   report: () => Report
+  /** Before each beat; what it returns is called when the beat is acknowledged. */
+  beating: () => (gone: boolean) => void
   /** After each beat. `gone`: our key had vanished. `closed`: ids that others asked us to end. */
   onBeat: (beat: { gone: boolean, closed: string[] }) => void
   /** Each interval, and whenever `hurry` was called, whether the beat succeeded or not. */
@@ -29,7 +31,8 @@ export class Heartbeat {
   #claimed = false
   /** Our id is where the others find it. */
   #enlisted = false
-  #busy = false
+  /** The beats that are under way: one at a time. */
+  #turning: Promise<void> | undefined
   #again = false
 
   constructor (parts: HeartbeatParts) {
@@ -41,24 +44,26 @@ export class Heartbeat {
    * @throws NodeDuplicateError
    */
   async start (): Promise<void> {
-    this.#timer = setInterval(() => { this.#turn() }, this.#parts.interval).unref()
-    this.#busy = true
+    this.#timer = setInterval(() => { this.#tick() }, this.#parts.interval).unref()
+    const claiming = this.#claim().finally(() => { this.#turning = undefined })
+    this.#turning = claiming.catch(() => {})
     try {
-      await this.#claim()
+      await claiming
     } catch (err) {
       if (!(err instanceof Rival)) return this.#parts.onFailed(err)
       this.stop()
       await this.#parts.registry.withdraw().catch(failure => this.#parts.onFailed(failure))
       throw err.error
-    } finally {
-      this.#busy = false
     }
   }
 
-  /** Beats, or claims, now: or once more, if it is at it. */
-  async hurry (): Promise<void> {
+  /**
+   * Beats, or claims, now: or once more, if it is at it. Resolves when that was
+   * answered or has failed; all who come meanwhile share it.
+   */
+  hurry (): Promise<void> {
     this.#again = true
-    await this.#turn()
+    return this.#tick()
   }
 
   /** Redis may have lost what we wrote. */
@@ -73,23 +78,27 @@ export class Heartbeat {
   }
 
   async #claim (): Promise<void> {
-    const { registry, node, report } = this.#parts
-    await claimId(registry, node, report(), this.#stopping.signal)
+    const { registry, node } = this.#parts
+    await claimId(registry, node, over => this.#send(over), this.#stopping.signal)
     // Looking for our url may take longer than our key lives.
-    const renew = setInterval(() => { registry.beat(report()).catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
+    const renew = setInterval(() => { this.#send().catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
     await checkUrl(registry, node, this.#stopping.signal).finally(() => clearInterval(renew))
     await registry.enlist()
     this.#enlisted = this.#claimed = true
   }
 
   async #beat (): Promise<void> {
-    const { registry, closeSet, node, report, onBeat } = this.#parts
-    const [beat, closed] = await Promise.all([registry.beat(report()), closeSet.read()])
+    const { registry, closeSet, node, onBeat } = this.#parts
+    const [beat, closed] = await Promise.all([this.#send(), closeSet.read()])
     if (typeof beat === 'object') throw new Rival(beat, new Error(`the node id "${node.id}" was claimed by another process`))
     // First end them, then forget that it was asked: a session that is found without a record in between must not be written again.
     onBeat({ gone: beat === 'gone', closed })
     if (closed.length > 0) await closeSet.remove(closed)
-    if (beat === 'gone') this.#enlisted = false
+    if (beat === 'gone') {
+      this.#enlisted = false
+      // The others may have taken us for dead: the next beat says that we live, and as whom.
+      this.#again = true
+    }
     if (!this.#enlisted) await registry.enlist()
     this.#enlisted = true
   }
@@ -101,16 +110,27 @@ export class Heartbeat {
     this.#parts.onSuperseded(err.node, err.error)
   }
 
+  async #send (over?: string): Promise<Beat> {
+    const acknowledged = this.#parts.beating()
+    const beat = await this.#parts.registry.beat(this.#parts.report(), over)
+    if (typeof beat === 'string') acknowledged(beat === 'gone')
+    return beat
+  }
+
+  async #tick (): Promise<void> {
+    if (this.#stopping.signal.aborted) return
+    if (this.#turning) this.#parts.onTick()
+    else this.#turning = this.#turn()
+    await this.#turning
+  }
+
   async #turn (): Promise<void> {
     const { signal } = this.#stopping
-    if (!this.#busy && !signal.aborted) {
-      this.#busy = true
-      do {
-        this.#again = false
-        await (this.#claimed ? this.#beat() : this.#claim()).catch(err => this.#failed(err))
-      } while (this.#again && !signal.aborted)
-      this.#busy = false
-    }
+    do {
+      this.#again = false
+      await (this.#claimed ? this.#beat() : this.#claim()).catch(err => this.#failed(err))
+    } while (this.#again && !signal.aborted)
+    this.#turning = undefined
     if (!signal.aborted) this.#parts.onTick()
   }
 }

@@ -1,24 +1,49 @@
-import type { Location, NodeIdentity } from '../sessions/directory.ts'
+import type { Location, NodeIdentity, SessionRecord } from '../sessions/directory.ts'
 import type { Doubt } from './doubt.ts'
 import type { NodeRegistry } from './node-registry.ts'
+import { misrouted, type OwnerCache } from './owner-cache.ts'
 import type { RecordReader } from './record-reader.ts'
 import { unavailable } from './unavailable.ts'
 
+export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, owners: OwnerCache }
+
+/** `fresh`: forget what is remembered. `releasing`: we are about to delete its record. */
+export interface How { fresh: boolean, releasing: boolean }
+
 /**
- * Where an id stands that is not local. `releasing`: we are about to delete its record.
+ * Where an id stands that is not local.
  * @throws DirectoryUnavailableError, NoAnswer
  */
-export async function locate (
-  { node, reader, registry, doubt }: { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt },
-  id: string,
-  releasing: boolean
-): Promise<Location> {
-  const record = await reader.read(id)
+export async function locate (parts: LocateParts, id: string, how: How): Promise<Location> {
+  const { registry, doubt, owners } = parts
+  if (how.fresh) owners.forget(id)
+  const remembered = owners.find(id, () => registry.latest(), doubt.left === 0)
+  if (remembered?.standing === 'up') return remembered.owner
+  try {
+    const location = await look(parts, id, how)
+    if (location.status === 'misrouted') owners.remember(location)
+    else owners.forget(id)
+    return location
+  } catch (err) {
+    // Nothing better is to be had.
+    if (remembered) return remembered.owner
+    throw err
+  }
+}
+
+async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { fresh, releasing }: How): Promise<Location> {
+  const record = await reader.read(id, fresh)
   if (record === undefined) return { status: 'unknown' }
-  if (record.node === node.id && record.epoch === node.epoch) return releasing ? { status: 'unknown' } : { status: 'orphaned', record }
-  const owner = await registry.owner(record.node, record.epoch)
-  if (owner) return { status: 'misrouted', record, tag: owner.tag, url: owner.url }
+  if (record.released) return { status: 'orphaned', record }
+  // One that we claimed without hearing of it, or are rid of.
+  if (isOf(node, record)) return releasing ? { status: 'unknown' } : { status: 'orphaned', record }
+  const owner = await registry.owner(record.node, record.epoch, fresh)
+  if (owner) return misrouted(record, owner)
   // The owner's heartbeat may have been lost with the rest.
   if (doubt.left > 0) throw unavailable('the connection is new and the session\'s node may not have beaten yet', doubt.left)
   return { status: 'orphaned', record }
+}
+
+function isOf ({ id, incarnation }: NodeIdentity, { node, epoch }: SessionRecord): boolean {
+  return node === id && epoch.startsWith(`${incarnation}.`)
 }

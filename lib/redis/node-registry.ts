@@ -3,8 +3,11 @@ import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
 import { addMembers, beatNode, dropNode, readMembers, readNode, removeMembers } from './node-scripts.ts'
 
+/** Nodes that were seen once and owners that are gone: how many are remembered. */
+const REMEMBERED = 1000
+
 /** What a node tells the others at each beat. */
-export type Report = Pick<NodeStatus, 'state' | 'sessions'>
+export type Report = Pick<NodeStatus, 'state' | 'sessions' | 'room'>
 
 /** What a node's key says. */
 export interface NodeState extends NodeStatus {
@@ -17,10 +20,10 @@ export interface NodeState extends NodeStatus {
   raw: string
 }
 
-/** What came of a beat: the key was renewed, was gone and has been set, or belongs to another epoch. */
+/** What came of a beat: the key was renewed, was gone and has been set, or belongs to another incarnation. */
 export type Beat = 'renewed' | 'gone' | NodeState
 
-export interface RegistryOptions { link: Link, keys: Keys, node: NodeIdentity, heartbeat: number }
+export interface RegistryOptions { link: Link, keys: Keys, node: NodeIdentity, heartbeat: number, onFailed: (err: unknown) => void }
 
 /** The nodes in Redis: our own key, and a look at the others' that is at most one beat old. */
 export class NodeRegistry {
@@ -28,22 +31,31 @@ export class NodeRegistry {
   readonly #keys: Keys
   readonly #node: NodeIdentity
   readonly #heartbeat: number
+  readonly #onFailed: (err: unknown) => void
   #beats = 0
-  #others: Promise<Map<string, NodeState>> | undefined
-  #readAt = 0
+  #looking: Promise<Map<string, NodeState>> | undefined
+  #lookedAt = -Infinity
+  /** The latest look that succeeded. */
+  #seen = new Map<string, NodeState>()
+  /** By tag, however long ago. */
+  readonly #lastSeen = new Map<string, NodeState>()
+  /** Owners (node and epoch) that were found gone, and until when nobody looks again. */
+  readonly #gone = new Map<string, number>()
+  readonly #reading = new Map<string, Promise<NodeState | undefined>>()
 
-  constructor ({ link, keys, node, heartbeat }: RegistryOptions) {
+  constructor ({ link, keys, node, heartbeat, onFailed }: RegistryOptions) {
     this.#link = link
     this.#keys = keys
     this.#node = node
     this.#heartbeat = heartbeat
+    this.#onFailed = onFailed
   }
 
   /** Claims or renews our key. `over`: the value of a dead incarnation that may be replaced. */
   async beat (report: Report, over = ''): Promise<Beat> {
     const { id, url, tag, epoch } = this.#node
     const value = JSON.stringify({ url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat })
-    const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, epoch, String(3 * this.#heartbeat), over])
+    const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
     if (typeof outcome === 'string' && outcome.startsWith('{')) return parse(id, outcome)
     return Number(outcome) === 1 ? 'renewed' : 'gone'
   }
@@ -58,36 +70,55 @@ export class NodeRegistry {
     return (await this.#link.run(readMembers, this.#keys.nodes) as string[]).sort()
   }
 
-  /** A node's key as it stands now. */
-  async read (id: string): Promise<NodeState | undefined> {
-    const raw = await this.#link.run(readNode, this.#keys.node(id)) as string | null
-    return raw === null ? undefined : parse(id, raw)
+  /** A node's key as it stands now; those who ask at the same time share the read. */
+  read (id: string): Promise<NodeState | undefined> {
+    let reading = this.#reading.get(id)
+    if (!reading) {
+      reading = this.#readOnce(id).finally(() => this.#reading.delete(id))
+      this.#reading.set(id, reading)
+    }
+    return reading
   }
 
   /** The live nodes by id, at most one beat old. */
   alive (): Promise<Map<string, NodeState>> {
-    const now = performance.now()
-    if (!this.#others || now - this.#readAt > this.#heartbeat) {
-      this.#readAt = now
-      this.#others = this.#readAll()
-      this.#others.catch(() => { this.#others = undefined })
+    if (!this.#looking || this.#overdue) {
+      this.#lookedAt = performance.now()
+      this.#looking = this.#look()
+      this.#looking.catch(() => { this.#looking = undefined })
     }
-    return this.#others
+    return this.#looking
   }
 
-  /** The live node of this id and epoch, if there is one: from the look at all, else from its key. */
-  async owner (id: string, epoch: string): Promise<NodeState | undefined> {
-    const seen = (await this.alive()).get(id)
+  /** The live nodes as they were last seen, without waiting: an old look is renewed meanwhile. */
+  latest (): ReadonlyMap<string, NodeState> {
+    if (this.#overdue) this.alive().catch(this.#onFailed)
+    return this.#seen
+  }
+
+  /** The node with this tag that was last seen alive, however long ago; never this one. */
+  lastSeen (tag: string): NodeState | undefined {
+    return tag === this.#node.tag ? undefined : this.#lastSeen.get(tag)
+  }
+
+  /**
+   * The live node of this id and epoch, if there is one: from the look at all,
+   * unless `fresh`, else from its key. That it is gone is remembered for a beat.
+   */
+  async owner (id: string, epoch: string, fresh = false): Promise<NodeState | undefined> {
+    const seen = fresh ? undefined : (await this.alive()).get(id)
     if (seen?.epoch === epoch) return seen
+    const key = JSON.stringify([id, epoch])
+    if ((this.#gone.get(key) ?? 0) > performance.now()) return undefined
     const now = await this.read(id)
-    if (now?.epoch !== epoch) return undefined
-    ;(await this.alive()).set(id, now)
-    return now
+    if (now?.epoch === epoch) return now
+    remember(this.#gone, key, performance.now() + this.#heartbeat)
+    return undefined
   }
 
   /** Takes our key away; false when it is another's by now. */
   async withdraw (): Promise<boolean> {
-    return Number(await this.#link.run(dropNode, this.#keys.node(this.#node.id), [this.#node.epoch])) !== -1
+    return Number(await this.#link.run(dropNode, this.#keys.node(this.#node.id), [this.#incarnation])) !== -1
   }
 
   /** Takes our id away: no sessions are left in our index. */
@@ -95,14 +126,44 @@ export class NodeRegistry {
     await this.#link.run(removeMembers, this.#keys.nodes, [this.#node.id])
   }
 
-  async #readAll (): Promise<Map<string, NodeState>> {
-    const alive = new Map<string, NodeState>()
-    const nodes = await Promise.all((await this.ids()).map(id => this.read(id)))
-    for (const node of nodes) if (node) alive.set(node.id, node)
-    return alive
+  get #incarnation (): string {
+    return `${this.#node.incarnation}.`
+  }
+
+  get #overdue (): boolean {
+    return performance.now() - this.#lookedAt > this.#heartbeat
+  }
+
+  async #look (): Promise<Map<string, NodeState>> {
+    const ids = await this.ids()
+    const nodes = await Promise.all(ids.map(id => this.read(id)))
+    this.#seen = new Map()
+    for (const node of nodes) if (node) this.#seen.set(node.id, node)
+    return this.#seen
+  }
+
+  async #readOnce (id: string): Promise<NodeState | undefined> {
+    const raw = await this.#link.run(readNode, this.#keys.node(id)) as string | null
+    if (raw === null) {
+      this.#seen.delete(id)
+      return undefined
+    }
+    const node = parse(id, raw)
+    this.#seen.set(id, node)
+    if (id !== this.#node.id) remember(this.#lastSeen, node.tag, node)
+    return node
   }
 }
 
 function parse (id: string, raw: string): NodeState {
-  return { ...JSON.parse(raw), id, raw }
+  const state = JSON.parse(raw)
+  // Infinity is null in JSON.
+  return { ...state, room: state.room ?? Infinity, id, raw }
+}
+
+/** The oldest makes room. */
+function remember<T> (map: Map<string, T>, key: string, value: T): void {
+  map.delete(key)
+  if (map.size >= REMEMBERED) map.delete(map.keys().next().value!)
+  map.set(key, value)
 }

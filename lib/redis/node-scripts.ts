@@ -1,16 +1,22 @@
 import { script } from './script.ts'
 
+/** Whether a node's value is of this incarnation: its epochs begin with it and a dot. */
+const INCARNATION = `
+local function mine (value, incarnation)
+  return string.sub(tostring(cjson.decode(value).epoch), 1, #incarnation) == incarnation
+end`
+
 /**
  * Claims or renews a node's key.
- * KEYS[1] node; ARGV value (JSON), epoch, life (ms), the value that may be replaced ('' for none).
- * Returns 1 renewed, 0 set (the key was gone, or replaced), or another epoch's value as it stands.
+ * KEYS[1] node; ARGV value (JSON), incarnation and a dot, life (ms), the value that may be replaced ('' for none).
+ * Returns 1 renewed, 0 set (the key was gone, or replaced), or another incarnation's value as it stands.
  */
-export const beatNode = script(`
+export const beatNode = script(`${INCARNATION}
 local value = redis.call('GET', KEYS[1])
-local mine = value and cjson.decode(value).epoch == ARGV[2]
-if value and not mine and value ~= ARGV[4] then return value end
+local renewed = value and mine(value, ARGV[2])
+if value and not renewed and value ~= ARGV[4] then return value end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
-return mine and 1 or 0`)
+return renewed and 1 or 0`)
 
 /**
  * Reads a node's key.
@@ -19,13 +25,13 @@ return mine and 1 or 0`)
 export const readNode = script("return redis.call('GET', KEYS[1])")
 
 /**
- * Deletes a node's key if it is this epoch's.
- * KEYS[1] node; ARGV epoch. Returns 1 deleted, 0 absent, -1 another epoch's.
+ * Deletes a node's key if it is this incarnation's.
+ * KEYS[1] node; ARGV incarnation and a dot. Returns 1 deleted, 0 absent, -1 another incarnation's.
  */
-export const dropNode = script(`
+export const dropNode = script(`${INCARNATION}
 local value = redis.call('GET', KEYS[1])
 if not value then return 0 end
-if cjson.decode(value).epoch ~= ARGV[1] then return -1 end
+if not mine(value, ARGV[1]) then return -1 end
 return redis.call('DEL', KEYS[1])`)
 
 /**

@@ -1,8 +1,9 @@
-import type { NewRecord, NodeIdentity } from '../sessions/directory.ts'
+import type { NewRecord, NodeIdentity, SessionRecord } from '../sessions/directory.ts'
+import { Gather } from './gather.ts'
 import type { Keys } from './keys.ts'
 import type { Call, Link } from './link.ts'
-import { toHash } from './record-hash.ts'
-import { addRecord, dropRecord, renewRecord, touchIndex, trimIndex } from './record-scripts.ts'
+import { changeable, toHash } from './record-hash.ts'
+import { addRecord, claimRecord, dropRecord, releaseRecord, renewRecord, touchIndex, trimIndex, unclaimRecord } from './record-scripts.ts'
 
 /** The index outlives its node, for listing and for whoever cleans up: 30 days. */
 const INDEX_LIFE = String(30 * 24 * 3600 * 1000)
@@ -18,57 +19,125 @@ export interface OwnRecordsParts {
 }
 
 export interface Write {
-  /** `taken`: another owner's record has this id. */
+  /** `taken`: another owner's record has this id, or it is released. */
   outcome: Promise<'written' | 'taken' | 'failed'>
+  /** The epoch that is written. */
+  epoch: string
   /** Resolves when the client has an answer or has given up, however late. */
   settled: Promise<unknown>
 }
 
-/** What renewing found, by id. */
-export interface Renewed { kept: string[], taken: string[], absent: string[], failed: string[] }
+/** A record of ours to write to; `changes`: its session, when the fields that change are to be written too. */
+export interface Update { id: string, changes?: NewRecord | undefined }
 
-/** The commands on the records of this node and epoch, each with its share of the index. None throws. */
+/** What renewing found, by id, and the epoch that was written. One that was kept has failed too when its share of the index has. */
+export interface Renewed { epoch: string, kept: string[], taken: string[], absent: string[], failed: string[] }
+
+/** What giving up found, by id. */
+export interface Released { released: string[], absent: string[], failed: string[] }
+
+/** The commands on the records of this node and incarnation, each with its share of the index. None throws, but claim. */
 export class OwnRecords {
   readonly #parts: OwnRecordsParts
+  /** Whether our index has them. */
+  readonly #indexing: Gather<boolean>
 
   constructor (parts: OwnRecordsParts) {
     this.#parts = parts
+    this.#indexing = new Gather(async ids => {
+      const [indexed] = await this.#all([this.#indexed(ids)])
+      return () => indexed !== undefined
+    })
   }
 
   /** Writes a record unless another owner has one. */
   write (record: NewRecord, bound?: number): Write {
-    const { link, keys, node, ttl } = this.#parts
-    const written = link.issue({ script: addRecord, key: keys.session(record.id), args: [node.id, node.epoch, String(ttl), ...toHash(record)] }, bound)
+    const { link, keys, node: { epoch, url }, ttl } = this.#parts
+    const args = [...this.#ours(), epoch, String(ttl), 'url', url ?? '', ...toHash(record)]
+    const written = link.issue({ script: addRecord, key: keys.session(record.id), args }, bound)
     const indexed = link.issue(this.#indexed([record.id]), bound)
     const outcome = async () => {
       const [owner, index] = this.#numbers(await Promise.allSettled([written.answer, indexed.answer]))
       if (owner === 0) return 'taken'
       return owner === undefined || index === undefined ? 'failed' : 'written'
     }
-    return { outcome: outcome(), settled: Promise.all([written.settled, indexed.settled]) }
+    return { outcome: outcome(), epoch, settled: Promise.all([written.settled, indexed.settled]) }
   }
 
-  async renew (ids: string[]): Promise<Renewed> {
-    const { keys, node, ttl } = this.#parts
-    const outcomes = await this.#all(ids.map(id => ({ script: renewRecord, key: keys.session(id), args: [node.id, node.epoch, String(ttl)] })))
-    const those = (outcome: number | undefined) => ids.filter((_, i) => outcomes[i] === outcome)
-    const renewed = { kept: those(1), taken: those(0), absent: those(-1), failed: those(undefined) }
+  async renew (updates: Update[]): Promise<Renewed> {
+    const { keys, node: { epoch, url }, ttl } = this.#parts
+    const args = [...this.#ours(), epoch, String(ttl), 'url', url ?? '']
+    const outcomes = await this.#all(updates.map(({ id, changes }) =>
+      ({ script: renewRecord, key: keys.session(id), args: changes ? [...args, ...changeable(changes)] : args })))
+    const those = (outcome: number | undefined) => updates.flatMap(({ id }, i) => outcomes[i] === outcome ? [id] : [])
+    const renewed = { epoch, kept: those(1), taken: those(0), absent: those(-1), failed: those(undefined) }
     if (renewed.kept.length === 0) return renewed
     const [indexed] = await this.#all([this.#indexed(renewed.kept)])
-    return indexed === undefined ? { ...renewed, kept: [], failed: [...renewed.failed, ...renewed.kept] } : renewed
+    return indexed === undefined ? { ...renewed, failed: [...renewed.failed, ...renewed.kept] } : renewed
   }
 
   /** Deletes records that are still ours. Returns the ids that are dealt with. */
   async drop (ids: string[], bound?: number): Promise<string[]> {
-    const { keys, node } = this.#parts
-    const calls: Call[] = ids.map(id => ({ script: dropRecord, key: keys.session(id), args: [node.id, node.epoch] }))
-    const outcomes = await this.#all([...calls, { script: trimIndex, key: keys.index(node.id), args: ids }], bound)
+    const { keys } = this.#parts
+    const calls: Call[] = ids.map(id => ({ script: dropRecord, key: keys.session(id), args: this.#ours() }))
+    const outcomes = await this.#all([...calls, this.#trimmed(ids)], bound)
     return ids.filter((_, i) => outcomes[i] !== undefined)
+  }
+
+  /** Marks records that are still ours as released. One that another owner has counts as released. */
+  async giveUp (updates: Update[], bound?: number): Promise<Released> {
+    const { keys } = this.#parts
+    const outcomes = await this.#all(updates.map(({ id, changes }) =>
+      ({ script: releaseRecord, key: keys.session(id), args: [...this.#ours(), ...changes ? changeable(changes) : []] })), bound)
+    const those = (which: (outcome: number | undefined) => boolean) => updates.flatMap(({ id }, i) => which(outcomes[i]) ? [id] : [])
+    return {
+      released: those(outcome => outcome === 0 || outcome === 1),
+      absent: those(outcome => outcome === -1),
+      failed: those(outcome => outcome === undefined)
+    }
+  }
+
+  /**
+   * Takes an orphan's record over; returns the epoch that it is ours with, or
+   * undefined when the record is not as it was seen.
+   * @throws NoAnswer, or the error that Redis answered.
+   */
+  async claim ({ id, node, epoch, released }: SessionRecord): Promise<string | undefined> {
+    const { link, keys, node: own, ttl } = this.#parts
+    const written = own.epoch
+    const args = [own.id, written, String(ttl), node, epoch, released === true ? '1' : '', own.url ?? '']
+    return Number(await link.run(claimRecord, keys.session(id), args)) === 1 ? written : undefined
+  }
+
+  /** Puts a session into our index: whether it is there. Those of one turn go together. */
+  index (id: string): Promise<boolean> {
+    return this.#indexing.ask(id)
+  }
+
+  /** Gives a claimed record back to the owner that it had. */
+  async unclaim ({ id, node, epoch, url, released, lastSeenAt }: SessionRecord): Promise<void> {
+    const { keys, node: own } = this.#parts
+    const args = [...this.#ours(), 'node', node, 'epoch', epoch, 'url', url ?? '', 'released', released === true ? '1' : '', 'lastSeenAt', String(lastSeenAt)]
+    const calls: Call[] = [{ script: unclaimRecord, key: keys.session(id), args }]
+    // Given up by this very node: it stays in our index.
+    if (node !== own.id) calls.push(this.#trimmed([id]))
+    await this.#all(calls)
+  }
+
+  /** How a script tells what is ours: our node and the beginning of our epochs. */
+  #ours (): [string, string] {
+    const { id, incarnation } = this.#parts.node
+    return [id, `${incarnation}.`]
   }
 
   #indexed (ids: string[]): Call {
     const { keys, node } = this.#parts
     return { script: touchIndex, key: keys.index(node.id), args: [INDEX_LIFE, ...ids] }
+  }
+
+  #trimmed (ids: string[]): Call {
+    const { keys, node } = this.#parts
+    return { script: trimIndex, key: keys.index(node.id), args: ids }
   }
 
   async #all (calls: Call[], bound?: number): Promise<Array<number | undefined>> {

@@ -1,35 +1,90 @@
-import type { NewRecord, SessionRecord } from '../sessions/directory.ts'
+import type { NewRecord, Replay, SessionRecord } from '../sessions/directory.ts'
 
 const NAME = 256
 const VERSION = 64
 
-/** The fields that a session knows, as field, value, ... */
+/** The fields that a session knows, as field, value, ...; an empty value stands for none. */
 export function toHash (record: NewRecord): string[] {
-  const fields = [
+  return [
     'createdAt', String(record.createdAt),
     'protocolVersion', record.protocolVersion,
-    'clientInfo', JSON.stringify(short(record.clientInfo))
+    'clientInfo', JSON.stringify(short(record.clientInfo)),
+    'principal', record.principal ?? '',
+    ...changeable(record)
   ]
-  return record.principal === undefined ? fields : [...fields, 'principal', record.principal]
 }
 
-/** A record from Redis' field, value, ...; undefined when there is none. */
+/** The fields that change while a session lives. */
+export function changeable ({ replay, state }: NewRecord): string[] {
+  return [
+    'initialize', replay?.initialize ?? '',
+    'logLevel', replay?.logLevel ?? '',
+    'subscriptions', replay ? JSON.stringify(replay.subscriptions) : '',
+    'state', state ?? ''
+  ]
+}
+
+/**
+ * A record from Redis' field, value, ...; undefined when there is none. Others
+ * may have written it: a field that makes no sense counts as absent, and
+ * a replay that does not is none.
+ */
 export function fromHash (id: string, reply: unknown): SessionRecord | undefined {
   const fields = new Map<string, string>()
   const flat = reply as string[]
   for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
   const node = fields.get('node')
   if (node === undefined) return undefined
+  const state = fields.get('state')
   return {
     id,
     node,
     epoch: fields.get('epoch') ?? '',
-    createdAt: Number(fields.get('createdAt')),
-    lastSeenAt: Number(fields.get('lastSeenAt')),
+    createdAt: number(fields.get('createdAt')),
+    lastSeenAt: number(fields.get('lastSeenAt')),
     protocolVersion: fields.get('protocolVersion') ?? '',
-    clientInfo: JSON.parse(fields.get('clientInfo') ?? '{"name":"","version":""}'),
-    principal: fields.get('principal')
+    clientInfo: clientInfo(fields.get('clientInfo')),
+    principal: fields.get('principal'),
+    url: fields.get('url'),
+    released: fields.has('released') || undefined,
+    replay: replay(fields),
+    state: json(state) === undefined ? undefined : state,
+    adoptionFailures: number(fields.get('adoptionFailures'))
   }
+}
+
+function replay (fields: Map<string, string>): Replay | undefined {
+  const initialize = fields.get('initialize')
+  const subscriptions = json(fields.get('subscriptions') ?? '[]')
+  if (initialize === undefined || !isObject(json(initialize)) || !isStrings(subscriptions)) return undefined
+  return { initialize, logLevel: fields.get('logLevel'), subscriptions }
+}
+
+function clientInfo (text: string | undefined): SessionRecord['clientInfo'] {
+  const { name, version } = Object(json(text))
+  return { name: typeof name === 'string' ? name : '', version: typeof version === 'string' ? version : '' }
+}
+
+function number (text: string | undefined): number {
+  const value = Number(text)
+  return Number.isFinite(value) ? value : 0
+}
+
+/** Undefined for what is no JSON. */
+function json (text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isObject (value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isStrings (value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(item => typeof item === 'string')
 }
 
 /** A client may call itself anything; the directory keeps the beginning. */

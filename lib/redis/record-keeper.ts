@@ -1,8 +1,10 @@
 import type { DirectoryOwner, NewRecord } from '../sessions/directory.ts'
 import { within } from '../sessions/within.ts'
+import { Changes } from './changes.ts'
 import type { CloseSet } from './close-set.ts'
+import { Gather } from './gather.ts'
 import type { Link } from './link.ts'
-import type { OwnRecords } from './own-records.ts'
+import type { OwnRecords, Update } from './own-records.ts'
 import { TouchThrottle } from './touch-throttle.ts'
 
 /** Initialize waits for its record this long, in milliseconds. */
@@ -13,9 +15,12 @@ const BATCH = 500
 /** More releases than this are left to expire. */
 const RELEASES = 100_000
 
+/** Whether a local session is still ours; `unanswered`: unknown. */
+export type Reclaimed = 'kept' | 'lost' | 'unanswered'
+
 export interface KeeperParts {
   link: Pick<Link, 'ready'>
-  records: Pick<OwnRecords, 'write' | 'renew' | 'drop'>
+  records: Pick<OwnRecords, 'write' | 'renew' | 'drop' | 'giveUp' | 'index'>
   closeSet: Pick<CloseSet, 'tryRead'>
   owner: DirectoryOwner
 }
@@ -30,6 +35,8 @@ export class RecordKeeper {
   readonly #closeSet: KeeperParts['closeSet']
   readonly #owner: DirectoryOwner
   readonly #touches = new TouchThrottle()
+  readonly #changes = new Changes(() => { this.#writeChanges() })
+  readonly #reclaims = new Gather<Reclaimed>(ids => this.#reclaim(ids))
   /** Sessions whose record is to be renewed, or written if it is missing. */
   readonly #due = new Set<string>()
   /** Sessions whose record is to be deleted. */
@@ -59,7 +66,25 @@ export class RecordKeeper {
     if (this.#touches.due(id)) this.#due.add(id)
   }
 
-  /** Every record may be gone: look after all of them. */
+  changed (id: string): void {
+    if (!this.#cleared) this.#changes.add(id)
+  }
+
+  /** Whether a local session is still ours. Those that ask in one turn are asked for together. */
+  reclaim (id: string): Promise<Reclaimed> {
+    return this.#reclaims.ask(id)
+  }
+
+  /** A record was claimed with this epoch: all it needs now is its place in our index. */
+  async claimed (id: string, epoch: string): Promise<void> {
+    this.#releases.delete(id)
+    this.#touches.written(id)
+    this.#owner.kept(id, epoch)
+    // Its session will renew its place in the index with its record.
+    if (!await this.#records.index(id)) this.#touches.forget(id)
+  }
+
+  /** Every record may be gone, or of an older epoch: look after all of them. */
   verifyAll (): void {
     for (const id of this.#owner.ids()) this.#due.add(id)
   }
@@ -78,20 +103,48 @@ export class RecordKeeper {
 
   /** Does what is due, in batches. What fails stays due. */
   async flush (): Promise<void> {
-    const due = [...this.#due]
+    const due = [...new Set([...this.#changes.due(), ...this.#due])]
     for (let at = 0; at < due.length && this.#link.ready && !this.#cleared; at += BATCH) {
-      const batch = due.slice(at, at + BATCH).filter(id => this.#due.delete(id) && this.#owner.has(id))
-      const failed = await this.#renew(batch)
+      const batch = due.slice(at, at + BATCH).filter(id => (this.#due.delete(id) || this.#changes.has(id)) && this.#here(id))
+      const { failed } = await this.#renew(batch)
       for (const id of failed) if (this.#owner.has(id)) this.#due.add(id)
       if (failed.length > 0 && failed.length === batch.length) break
     }
     await this.#dropReleased()
   }
 
-  /** Deletes the records of these sessions and of those released, until `deadline` (performance.now()), and writes none any more. Returns how many are left. */
-  async clear (ids: string[], deadline: number): Promise<number> {
+  /**
+   * Gives sessions up for others to adopt, with what has changed of them, until
+   * `deadline` (performance.now()). A record that is missing is written first.
+   * Returns how many could not be.
+   */
+  async giveUp (ids: string[], deadline: number): Promise<number> {
+    const left = () => deadline - performance.now()
+    await within(Math.min(left(), SETTLE_BOUND), Promise.all(ids.flatMap(id => this.#writing.get(id) ?? [])))
+    let missed = 0
+    for (let at = 0; at < ids.length; at += BATCH) {
+      const batch = ids.slice(at, at + BATCH)
+      if (left() <= 0) return missed + ids.length - at
+      const updates = batch.map(id => this.#update(id))
+      const { released, absent, failed } = await this.#records.giveUp(updates, left())
+      missed += failed.length
+      if (absent.length > 0) missed += await this.#giveUpMissing(absent, updates, left)
+      for (const id of released) this.#forget(id)
+      if (failed.length === batch.length) return missed + Math.max(0, ids.length - at - BATCH)
+    }
+    return missed
+  }
+
+  /** Writes no record any more. */
+  close (): void {
     this.#cleared = true
     clearImmediate(this.#soon)
+    this.#changes.stop()
+  }
+
+  /** Deletes the records of these sessions and of those released, until `deadline` (performance.now()), and writes none any more. Returns how many are left. */
+  async clear (ids: string[], deadline: number): Promise<number> {
+    this.close()
     const all = [...new Set([...ids, ...this.#releases])]
     await within(Math.min(deadline - performance.now(), SETTLE_BOUND), Promise.all(this.#writing.values()))
     let left = all.length
@@ -104,35 +157,82 @@ export class RecordKeeper {
     return left
   }
 
-  /** Returns the ids that it could not renew. */
-  async #renew (ids: string[]): Promise<string[]> {
-    const { taken, absent, failed } = await this.#records.renew(ids)
+  /** The renewal of a session, with what has changed of it. */
+  #update (id: string): Update {
+    return { id, changes: this.#changes.take(id) ? this.#owner.record(id) : undefined }
+  }
+
+  async #writeChanges (): Promise<void> {
+    if (!this.#link.ready || this.#cleared) return
+    const ids = this.#changes.due().filter(id => this.#here(id))
+    for (let at = 0; at < ids.length; at += BATCH) {
+      const { failed } = await this.#renew(ids.slice(at, at + BATCH))
+      for (const id of failed) if (this.#owner.has(id)) this.#due.add(id)
+    }
+  }
+
+  #here (id: string): boolean {
+    if (this.#owner.has(id)) return true
+    this.#forget(id)
+    return false
+  }
+
+  /** Returns the ids that are ours, and those that it could not renew, or write again. */
+  async #renew (ids: string[]): Promise<{ kept: string[], failed: string[] }> {
+    const updates = ids.map(id => this.#update(id))
+    const { epoch, kept, taken, absent, failed } = await this.#records.renew(updates)
+    for (const id of kept) {
+      this.#touches.written(id)
+      this.#owner.kept(id, epoch)
+    }
     for (const id of taken) this.#end(id, 'taken')
-    return absent.length === 0 ? failed : [...failed, ...await this.#writeAgain(absent)]
+    const again = absent.length === 0 ? { kept: [], failed: [] } : await this.#writeAgain(absent)
+    const lost = new Set([...failed, ...again.failed])
+    for (const { id, changes } of updates) if (changes !== undefined && lost.has(id)) this.#changes.giveBack(id)
+    return { kept: [...kept, ...again.kept], failed: [...lost] }
   }
 
   /** Absence of a record is a requested close when the id is in our close set, else a loss. */
-  async #writeAgain (ids: string[]): Promise<string[]> {
+  async #writeAgain (ids: string[]): Promise<{ kept: string[], failed: string[] }> {
     const closed = await this.#closeSet.tryRead()
-    if (closed === undefined) return ids
+    if (closed === undefined) return { kept: [], failed: ids }
+    const kept: string[] = []
     const failed: string[] = []
     await Promise.all(ids.map(async id => {
       if (closed.includes(id)) return this.#end(id, 'closed')
       const record = this.#owner.record(id)
-      if (record !== undefined && !this.#cleared && !await this.#write(record)) failed.push(id)
+      if (record === undefined || this.#cleared) return
+      const written = await this.#write(record)
+      if (!written) failed.push(id)
+      else if (this.#owner.has(id)) kept.push(id)
     }))
-    return failed
+    return { kept, failed }
+  }
+
+  async #reclaim (ids: string[]): Promise<(id: string) => Reclaimed> {
+    const { kept, failed } = await this.#renew(ids.filter(id => this.#here(id)))
+    const [ours, unknown] = [new Set(kept), new Set(failed)]
+    for (const id of unknown) if (this.#owner.has(id)) this.#due.add(id)
+    return id => ours.has(id) ? 'kept' : unknown.has(id) ? 'unanswered' : 'lost'
+  }
+
+  async #giveUpMissing (absent: string[], updates: Update[], left: () => number): Promise<number> {
+    const { kept, failed } = await this.#writeAgain(absent)
+    const again = await this.#records.giveUp(updates.filter(({ id }) => kept.includes(id)), Math.max(1, left()))
+    for (const id of again.released) this.#forget(id)
+    return failed.length + again.failed.length + again.absent.length
   }
 
   async #write (record: NewRecord, bound?: number): Promise<boolean> {
     const { id } = record
-    const { outcome, settled } = this.#records.write(record, bound)
+    const { outcome, epoch, settled } = this.#records.write(record, bound)
     this.#writing.set(id, settled)
     settled.then(() => {
       if (this.#writing.get(id) === settled) this.#writing.delete(id)
       if (this.#releases.has(id)) this.#dropSoon()
     })
     if (await outcome === 'taken') this.#end(id, 'taken')
+    if (await outcome === 'written') this.#owner.kept(id, epoch)
     return await outcome !== 'failed'
   }
 
@@ -144,6 +244,7 @@ export class RecordKeeper {
   #forget (id: string): void {
     this.#due.delete(id)
     this.#touches.forget(id)
+    this.#changes.forget(id)
   }
 
   #dropSoon (): void {

@@ -7,10 +7,13 @@ import { MissBudget } from './miss-budget.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import { fromHash } from './record-hash.ts'
 import { readRecord } from './record-scripts.ts'
+import { Turns } from './turns.ts'
 import { unavailable } from './unavailable.ts'
 
 const MISSES_A_SECOND = 500
 const BURST = 1000
+/** Reads at a time: fewer than the burst, so that a storm of ids that exist waits its turn and is not taken for a flood. */
+const AT_A_TIME = 500
 /** For how long an absence is remembered, in milliseconds: a node that was cut off may write the record any time. */
 const ABSENCE = 1000
 const REMEMBERED = 10_000
@@ -24,9 +27,9 @@ export class RecordReader {
   readonly #reading = new Map<string, Promise<SessionRecord | undefined>>()
   /** Absent ids and until when to believe it. */
   readonly #absent = new Map<string, number>()
-  // Two budgets: a flood of made-up ids must not starve the ids of live nodes.
-  readonly #ofLiveTags = new MissBudget(MISSES_A_SECOND, BURST)
-  readonly #ofOtherTags = new MissBudget(MISSES_A_SECOND, BURST)
+  // Two of each: a flood of made-up ids must not starve the ids of live nodes.
+  readonly #ofLiveTags = { budget: new MissBudget(MISSES_A_SECOND, BURST), turns: new Turns(AT_A_TIME) }
+  readonly #ofOtherTags = { budget: new MissBudget(MISSES_A_SECOND, BURST), turns: new Turns(AT_A_TIME) }
 
   constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt }) {
     this.#link = parts.link
@@ -36,16 +39,21 @@ export class RecordReader {
   }
 
   /**
-   * The record of an id, or undefined when it is absent beyond doubt.
+   * The record of an id, or undefined when it is absent beyond doubt. `anew`:
+   * whatever is remembered, or being read.
    * @throws DirectoryUnavailableError, NoAnswer
    */
-  read (id: string): Promise<SessionRecord | undefined> {
+  read (id: string, anew = false): Promise<SessionRecord | undefined> {
     const tag = tagOf(id)
+    if (anew) this.#absent.delete(id)
     if (tag === undefined || (this.#absent.get(id) ?? 0) > performance.now()) return Promise.resolve(undefined)
-    let reading = this.#reading.get(id)
+    let reading = anew ? undefined : this.#reading.get(id)
     if (!reading) {
-      reading = this.#readOnce(id, tag).finally(() => this.#reading.delete(id))
-      this.#reading.set(id, reading)
+      const begun = this.#readOnce(id, tag).finally(() => {
+        if (this.#reading.get(id) === begun) this.#reading.delete(id)
+      })
+      reading = begun
+      this.#reading.set(id, begun)
     }
     return reading
   }
@@ -57,19 +65,25 @@ export class RecordReader {
 
   async #readOnce (id: string, tag: string): Promise<SessionRecord | undefined> {
     const live = [...(await this.#registry.alive()).values()].some(node => node.tag === tag)
-    const budget = live ? this.#ofLiveTags : this.#ofOtherTags
+    const { budget, turns } = live ? this.#ofLiveTags : this.#ofOtherTags
+    const record = await turns.run(() => this.#spend(budget, id))
+    if (record) return record
+    if (this.#doubt.left > 0) throw unavailable('the connection is new and the records may not be complete yet', this.#doubt.left)
+    this.#remember(id, performance.now() + ABSENCE)
+    return undefined
+  }
+
+  /** Reads a record; one that is there costs nothing. */
+  async #spend (budget: MissBudget, id: string): Promise<SessionRecord | undefined> {
     if (!budget.take()) throw unavailable('too many unknown session ids are being asked for')
     let missed = false
     try {
       const record = await this.fresh(id)
       missed = record === undefined
-      if (record) return record
+      return record
     } finally {
       if (!missed) budget.giveBack()
     }
-    if (this.#doubt.left > 0) throw unavailable('the connection is new and the records may not be complete yet', this.#doubt.left)
-    this.#remember(id, performance.now() + ABSENCE)
-    return undefined
   }
 
   #remember (id: string, until: number): void {

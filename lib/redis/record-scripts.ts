@@ -5,42 +5,123 @@ local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))`
 
 /**
+ * Whose record it is. It is ours when it names our node and incarnation
+ * (ARGV[1] node, ARGV[2] incarnation and a dot), whichever epoch of that. An
+ * epoch that was written never gives way to an older one of ours: a client that
+ * follows redirections may overtake itself.
+ */
+const OWNER = `
+local owner = redis.call('HMGET', KEYS[1], 'node', 'epoch', 'released')
+local epoch = owner[2] or ''
+local ours = owner[1] == ARGV[1] and string.sub(epoch, 1, #ARGV[2]) == ARGV[2]
+local function count (e) return tonumber(string.match(e, '%d+$')) or 0 end
+local function newer (e)
+  if ours and count(epoch) > count(e) then return epoch end
+  return e
+end`
+
+/** Writes fields; an empty value deletes. */
+const PUT = `
+local function put (from)
+  for i = from, #ARGV, 2 do
+    if ARGV[i + 1] == '' then
+      redis.call('HDEL', KEYS[1], ARGV[i])
+    else
+      redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    end
+  end
+end`
+
+/**
  * Writes a record unless another owner has one under this id.
- * KEYS[1] record; ARGV node, epoch, ttl (ms), then field, value, ...
- * Returns 1 written, 0 another owner's.
+ * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), then field, value, ...
+ * Returns 1 written, 0 another owner's, or released.
  */
-export const addRecord = script(`
-local owner = redis.call('HMGET', KEYS[1], 'node', 'epoch')
-if owner[1] and (owner[1] ~= ARGV[1] or owner[2] ~= ARGV[2]) then return 0 end
-${NOW}
-redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', ARGV[2], 'lastSeenAt', now, unpack(ARGV, 4))
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+export const addRecord = script(`${OWNER}${PUT}${NOW}
+if owner[1] and (not ours or owner[3]) then return 0 end
+redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
+put(5)
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
 
 /**
- * Renews a record of ours.
- * KEYS[1] record; ARGV node, epoch, ttl (ms).
- * Returns 1 renewed, 0 another owner's, -1 absent.
+ * Renews a record of ours, and moves it to the epoch.
+ * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), then field, value, ... that changed.
+ * Returns 1 renewed, 0 another owner's, or released, -1 absent.
  */
-export const renewRecord = script(`
-local owner = redis.call('HMGET', KEYS[1], 'node', 'epoch')
+export const renewRecord = script(`${OWNER}${PUT}
 if not owner[1] then return -1 end
-if owner[1] ~= ARGV[1] or owner[2] ~= ARGV[2] then return 0 end
+if not ours or owner[3] then return 0 end
 ${NOW}
-redis.call('HSET', KEYS[1], 'lastSeenAt', now)
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
+put(5)
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
 
 /**
- * Deletes a record if it still names this node and epoch.
- * KEYS[1] record; ARGV node, epoch.
+ * Deletes a record of ours, unless it is released: then it may be another's any moment.
+ * KEYS[1] record; ARGV node, incarnation and a dot.
+ * Returns 1 deleted, 0 another owner's, or released, -1 absent.
+ */
+export const dropRecord = script(`${OWNER}
+if not owner[1] then return -1 end
+if not ours or owner[3] then return 0 end
+return redis.call('DEL', KEYS[1])`)
+
+/**
+ * Deletes a record that somebody asked to close, if it still has the owner that was told.
+ * KEYS[1] record; ARGV its node, its epoch.
  * Returns 1 deleted, 0 another owner's, -1 absent.
  */
-export const dropRecord = script(`
-local owner = redis.call('HMGET', KEYS[1], 'node', 'epoch')
+export const removeRecord = script(`${OWNER}
 if not owner[1] then return -1 end
-if owner[1] ~= ARGV[1] or owner[2] ~= ARGV[2] then return 0 end
-redis.call('DEL', KEYS[1])
+if owner[1] ~= ARGV[1] or epoch ~= ARGV[2] then return 0 end
+return redis.call('DEL', KEYS[1])`)
+
+/**
+ * Marks a record of ours as given up.
+ * KEYS[1] record; ARGV node, incarnation and a dot, then field, value, ... that changed.
+ * Returns 1 released, 0 another owner's, -1 absent.
+ */
+export const releaseRecord = script(`${OWNER}${PUT}
+if not owner[1] then return -1 end
+if not ours then return 0 end
+if owner[3] then return 1 end
+put(3)
+redis.call('HSET', KEYS[1], 'released', '1')
+return 1`)
+
+/**
+ * Takes a record over from the owner that it was seen with. A record that was
+ * seen released must be so still: its owner may have taken it back under the
+ * same epoch. One that is ours under this epoch is an earlier claim.
+ * KEYS[1] record; ARGV our node, our epoch, ttl (ms), the node and epoch it was seen with,
+ * '1' if it was released or '', our url or ''.
+ * Returns 1 claimed, 0 another owner's, -1 absent.
+ */
+export const claimRecord = script(`
+local owner = redis.call('HMGET', KEYS[1], 'node', 'epoch', 'released')
+if not owner[1] then return -1 end
+local claimed = owner[1] == ARGV[1] and owner[2] == ARGV[2] and not owner[3]
+local seen = owner[1] == ARGV[4] and (owner[2] or '') == ARGV[5] and (owner[3] or ARGV[6] == '')
+if not claimed and not seen then return 0 end
+${NOW}
+redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', ARGV[2], 'lastSeenAt', now)
+redis.call('HDEL', KEYS[1], 'released', 'url')
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'url', ARGV[7]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1`)
+
+/**
+ * Gives a claimed record back to the owner that it had and counts the failed
+ * adoption. Sent twice, it does so once.
+ * KEYS[1] record; ARGV our node, incarnation and a dot, then field, value, ... of its owner.
+ * Returns 1 restored, 0 not ours any more.
+ */
+export const unclaimRecord = script(`${OWNER}${PUT}
+if not ours or owner[3] then return 0 end
+put(3)
+redis.call('HINCRBY', KEYS[1], 'adoptionFailures', 1)
 return 1`)
 
 /**

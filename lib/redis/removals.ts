@@ -5,7 +5,7 @@ import type { Doubt } from './doubt.ts'
 import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
 import type { RecordReader } from './record-reader.ts'
-import { dropRecord, trimIndex } from './record-scripts.ts'
+import { removeRecord, trimIndex } from './record-scripts.ts'
 import { unavailable } from './unavailable.ts'
 
 const QUEUE = 1000
@@ -86,7 +86,7 @@ export class Removals {
     for (let attempt = 0; record !== undefined && attempt < ATTEMPTS; attempt++) {
       if (by !== 'any' && by.principal !== record.principal) return 'unknown'
       await new CloseSet(this.#link, this.#keys, record.node).add(id)
-      const dropped = Number(await this.#link.run(dropRecord, this.#keys.session(id), [record.node, record.epoch]))
+      const dropped = Number(await this.#link.run(removeRecord, this.#keys.session(id), [record.node, record.epoch]))
       if (dropped !== 0) {
         this.#remember(removal)
         this.#link.run(trimIndex, this.#keys.index(record.node), [id]).catch(() => {})

@@ -1,5 +1,5 @@
 import { shortId, tagOf } from '../session-id.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory } from '../sessions/directory.ts'
+import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../sessions/directory.ts'
 import { within } from '../sessions/within.ts'
 import { Availability, type Log } from './availability.ts'
 import type { RedisClient } from './client.ts'
@@ -12,16 +12,20 @@ import { listPage, type Page } from './listing.ts'
 import { locate } from './locate.ts'
 import { NodeRegistry } from './node-registry.ts'
 import { OwnRecords } from './own-records.ts'
-import { RecordKeeper } from './record-keeper.ts'
+import { OwnerCache } from './owner-cache.ts'
+import { RecordKeeper, type Reclaimed } from './record-keeper.ts'
 import { RecordReader } from './record-reader.ts'
 import { pageIndex } from './record-scripts.ts'
 import { Removals } from './removals.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
+import { Watch } from './watch.ts'
 
 /** A node counts as gone after three missed beats. */
 const BEATS = 3
 /** How long `start` waits for a connection that is being made, in milliseconds. */
 const CONNECTING = 1000
+/** How long a session waits to be told whether it is still ours, and a claim for this node's beat, in milliseconds. */
+const LEASE_BOUND = 1000
 
 export interface RedisDirectoryOptions {
   /** The user's client; it is never closed. */
@@ -51,10 +55,15 @@ class RedisDirectory implements SessionDirectory {
   readonly #reader: RecordReader
   readonly #removals: Removals
   readonly #closeSet: CloseSet
-  /** These three are set by start; nothing but connections comes before. */
+  readonly #owners = new OwnerCache()
+  readonly #watch: Watch
+  /** These are set by start; nothing but connections comes before. */
   #owner!: DirectoryOwner
+  #records!: OwnRecords
   #keeper!: RecordKeeper
   #heartbeat: Heartbeat | undefined
+  /** The epoch that our records were last moved to. */
+  #epoch: string
   #flushing = false
 
   constructor (options: RedisDirectoryOptions) {
@@ -69,8 +78,10 @@ class RedisDirectory implements SessionDirectory {
       reconnected: () => this.#reconnected()
     })
     this.#doubt = new Doubt(BEATS * heartbeat)
-    const parts = { link: this.#link, keys: this.#keys, doubt: this.#doubt }
+    this.#epoch = node.epoch
+    const parts = { link: this.#link, keys: this.#keys, doubt: this.#doubt, onFailed: (err: unknown) => this.#availability.failed(err) }
     this.#registry = new NodeRegistry({ ...parts, node, heartbeat })
+    this.#watch = new Watch({ ...parts, registry: this.#registry, heartbeat })
     this.#reader = new RecordReader({ ...parts, registry: this.#registry })
     this.#removals = new Removals({ ...parts, reader: this.#reader })
     this.#closeSet = new CloseSet(this.#link, this.#keys, node.id)
@@ -80,13 +91,15 @@ class RedisDirectory implements SessionDirectory {
     const { node, ttl, heartbeat, log } = this.#options
     const parts = { node, link: this.#link, closeSet: this.#closeSet, onFailed: (err: unknown) => this.#availability.failed(err) }
     this.#owner = owner
-    this.#keeper = new RecordKeeper({ ...parts, owner, records: new OwnRecords({ ...parts, keys: this.#keys, ttl }) })
+    this.#records = new OwnRecords({ ...parts, keys: this.#keys, ttl })
+    this.#keeper = new RecordKeeper({ ...parts, owner, records: this.#records })
     if (!await this.#link.connected(CONNECTING)) this.#availability.lost('the client is not connected')
     this.#heartbeat = new Heartbeat({
       ...parts,
       registry: this.#registry,
       interval: heartbeat,
-      report: () => ({ state: owner.draining ? 'draining' : 'up', sessions: owner.size }),
+      report: () => ({ state: owner.draining ? 'draining' : 'up', sessions: owner.size, room: owner.draining ? 0 : owner.room }),
+      beating: () => owner.beating(),
       onBeat: beat => this.#onBeat(beat),
       onTick: () => this.#flush(),
       onSuperseded: (by, err) => {
@@ -105,12 +118,44 @@ class RedisDirectory implements SessionDirectory {
     this.#keeper.touch(id)
   }
 
+  changed (id: string): void {
+    this.#keeper.changed(id)
+  }
+
+  async reclaim (id: string): Promise<Reclaimed> {
+    let outcome: Reclaimed = 'unanswered'
+    const reclaiming = async () => { if (await this.#leased()) outcome = await this.#keeper.reclaim(id) }
+    await within(LEASE_BOUND, reclaiming())
+    return outcome
+  }
+
+  async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
+    let leased = false
+    await within(LEASE_BOUND, this.#leased().then(now => { leased = now }))
+    // Whoever reads the record then must find us alive.
+    if (!leased) throw unavailable('this node could not say that it is alive')
+    this.#owners.forget(record.id)
+    const epoch = await orUnavailable(this.#records.claim(record))
+    if (epoch === undefined) return 'lost'
+    await this.#keeper.claimed(record.id, epoch)
+    return 'claimed'
+  }
+
+  async unclaim (record: SessionRecord): Promise<void> {
+    await this.#records.unclaim(record)
+  }
+
+  async giveUp (ids: string[], bound: number): Promise<void> {
+    await within(bound, this.#keeper.giveUp(ids, performance.now() + bound))
+  }
+
   release (id: string): void {
     this.#keeper.release(id)
   }
 
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     if (tagOf(id) === undefined) return 'unknown'
+    this.#owners.forget(id)
     const local = this.#owner.record(id)
     const asked = local !== undefined && (by === 'any' || by.principal === local.principal)
     // Another principal's goes the way of an id that isn't here, so that nothing tells them apart.
@@ -119,9 +164,18 @@ class RedisDirectory implements SessionDirectory {
     return 'removed'
   }
 
-  locate (id: string): Promise<Location> {
-    const parts = { node: this.#options.node, reader: this.#reader, registry: this.#registry, doubt: this.#doubt }
-    return orUnavailable(locate(parts, id, this.#keeper.releasing(id)))
+  locate (id: string, { fresh = false }: { fresh?: boolean } = {}): Promise<Location> {
+    const parts = { node: this.#options.node, reader: this.#reader, registry: this.#registry, doubt: this.#doubt, owners: this.#owners }
+    return orUnavailable(locate(parts, id, { fresh, releasing: this.#keeper.releasing(id) }))
+  }
+
+  watch (record: SessionRecord, bound: number): Promise<void> {
+    return this.#watch.wait(record, bound)
+  }
+
+  lastSeen (tag: string): NodeStatus | undefined {
+    const node = this.#registry.lastSeen(tag)
+    return node && statusOf(node)
   }
 
   list (page: { cursor?: string | undefined, limit: number }): Promise<Page> {
@@ -132,32 +186,45 @@ class RedisDirectory implements SessionDirectory {
     const alive = [...(await orUnavailable(this.#registry.alive())).values()]
     // Redis may have come back empty, and not everybody has beaten since.
     if (this.#doubt.left > 0) throw unavailable('the connection is new and not every node may have beaten yet', this.#doubt.left)
-    return alive.map(({ id, url, tag, state, sessions }) => ({ id, url, tag, state, sessions })).sort((a, b) => a.id < b.id ? -1 : 1)
+    return alive.map(statusOf).sort((a, b) => a.id < b.id ? -1 : 1)
   }
 
   announce (): void {
     this.#heartbeat?.hurry()
   }
 
-  async stop (ids: string[], bound: number): Promise<number> {
+  async stop (ids: string[], bound: number, { giveUp = false }: { giveUp?: boolean } = {}): Promise<number> {
     const deadline = performance.now() + bound
     this.#heartbeat?.stop()
+    this.#watch.stop()
     // The application closes without having started.
     if (this.#heartbeat === undefined) {
       this.#link.stop()
       return 0
     }
     try {
-      const left = await this.#keeper.clear(ids, deadline)
+      const kept = giveUp ? await this.#keeper.giveUp(ids, deadline) : 0
+      const left = await this.#keeper.clear(giveUp ? [] : ids, deadline)
       await within(deadline - performance.now(), this.#withdraw().catch(err => this.#availability.failed(err)))
-      return left
+      return kept + left
     } finally {
       this.#link.stop()
     }
   }
 
+  /** Whether our lease runs; beats first if it does not. */
+  async #leased (): Promise<boolean> {
+    if (!this.#owner.leased) await this.#heartbeat?.hurry()
+    return this.#owner.leased
+  }
+
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
     for (const id of closed) this.#endClosed(id)
+    const { epoch } = this.#options.node
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch
+      this.#keeper.verifyAll()
+    }
     if (!gone) return this.#removals.beaten()
     this.#doubt.raise()
     this.#recheck()
@@ -213,4 +280,8 @@ class RedisDirectory implements SessionDirectory {
     const left = await this.#link.run(pageIndex, this.#keys.index(this.#options.node.id), ['', '', '1']) as string[]
     if (left.length === 0) await this.#registry.forget()
   }
+}
+
+function statusOf ({ id, url, tag, state, sessions, room }: NodeStatus): NodeStatus {
+  return { id, url, tag, state, sessions, room }
 }

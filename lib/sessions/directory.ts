@@ -168,8 +168,10 @@ export interface SessionDirectory {
 
   /**
    * Takes an orphan over: compare-and-set from the record's node and epoch to
-   * this node's, `released` cleared. `lost`: the record has changed or is gone;
-   * locate again, fresh. A claim may be repeated.
+   * this node's, `released` cleared. `claimed`: `owner.kept` was called before
+   * this resolves, though the session is not local yet. `lost`: the record has
+   * changed or is gone; locate again, fresh. A claim may be repeated, so one
+   * node must not run two adoptions of an id at a time.
    * @throws DirectoryUnavailableError: whether it was claimed is unknown.
    */
   claim: (record: SessionRecord) => Promise<'claimed' | 'lost'>
@@ -206,8 +208,8 @@ export interface SessionDirectory {
    * exist is cut off by a budget (then it throws). An owner that was found is
    * remembered (bounded), without a read, for as long as the latest look at
    * the nodes shows it up with that epoch; so is it while the directory can't
-   * be reached. `fresh`: forget what is remembered of this id and its owner,
-   * and read.
+   * be reached. What is remembered leaves out `replay` and `state`. `fresh`:
+   * forget what is remembered of this id, and that its owner lives, and read.
    * @throws DirectoryUnavailableError
    */
   locate: (id: string, how?: { fresh?: boolean }) => Promise<Location>

@@ -1,13 +1,18 @@
-import { NodeDuplicateError } from '../errors.ts'
+import { DirectoryUnavailableError, NodeDuplicateError } from '../errors.ts'
 import { tagOf } from '../session-id.ts'
 import { fromCursor, toCursor } from './cursor.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from './directory.ts'
 
+/** A node of a memory space. */
+export interface MemoryNode { node: NodeIdentity, owner: DirectoryOwner }
+
 /** What memory directories of one process can share. */
 export interface MemorySpace {
   records: Map<string, SessionRecord>
-  /** The live nodes by id. */
-  nodes: Map<string, { node: NodeIdentity, owner: DirectoryOwner }>
+  /** The live nodes by id. One that is taken out is gone for the others, until it beats again. */
+  nodes: Map<string, MemoryNode>
+  /** By tag, however long ago. */
+  lastSeen: Map<string, MemoryNode>
 }
 
 export interface MemoryDirectoryOptions {
@@ -19,19 +24,23 @@ export interface MemoryDirectoryOptions {
 }
 
 export function memorySpace (): MemorySpace {
-  return { records: new Map(), nodes: new Map() }
+  return { records: new Map(), nodes: new Map(), lastSeen: new Map() }
 }
 
 export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirectory {
   return new MemoryDirectory(options)
 }
 
-/** The session directory of a node that stands alone. */
+/**
+ * The session directory of a node that stands alone. Everything happens at
+ * once: there are no beats but those that somebody needs.
+ */
 class MemoryDirectory implements SessionDirectory {
   readonly kind = 'memory'
   readonly #node: NodeIdentity
   readonly #ttl: number
   readonly #space: MemorySpace
+  #owner!: DirectoryOwner
 
   constructor ({ node, ttl, space = memorySpace() }: MemoryDirectoryOptions) {
     this.#node = node
@@ -44,18 +53,56 @@ class MemoryDirectory implements SessionDirectory {
       if (node.id === this.#node.id) throw new NodeDuplicateError(`a live node has the id "${node.id}" already; give each process its own \`node.id\``)
       if (node.url !== undefined && node.url === this.#node.url) throw new NodeDuplicateError(`the live node "${node.id}" has the url ${node.url} already; give each process its own \`node.url\``)
     }
-    this.#space.nodes.set(this.#node.id, { node: this.#node, owner })
+    this.#owner = owner
+    this.#beat()
   }
 
   async add (record: NewRecord): Promise<boolean> {
-    const { id: node, epoch } = this.#node
-    this.#space.records.set(record.id, { ...record, node, epoch, lastSeenAt: Date.now() })
+    const existing = this.#read(record.id)
+    if (existing && !this.#owns(existing)) this.#owner.end(record.id, 'taken')
+    else this.#write(record)
     return true
   }
 
   touch (id: string): void {
     const record = this.#space.records.get(id)
-    if (record && this.#owns(record)) record.lastSeenAt = Date.now()
+    if (!record) return
+    if (!this.#owns(record)) return this.#owner.end(id, 'taken')
+    this.#renew(record)
+  }
+
+  changed (id: string): void {
+    this.#renewWith(id)
+  }
+
+  async reclaim (id: string): Promise<'kept' | 'lost' | 'unanswered'> {
+    if (!this.#leased()) return 'unanswered'
+    return this.#renewWith(id) ? 'kept' : 'lost'
+  }
+
+  async claim (seen: SessionRecord): Promise<'claimed' | 'lost'> {
+    if (!this.#leased()) throw new DirectoryUnavailableError('this node could not say that it is alive')
+    const record = this.#read(seen.id)
+    if (!record || !(this.#claimed(record) || isAsSeen(record, seen))) return 'lost'
+    record.node = this.#node.id
+    record.url = this.#node.url
+    record.released = undefined
+    this.#renew(record)
+    return 'claimed'
+  }
+
+  async unclaim ({ id, node, epoch, url, released, lastSeenAt }: SessionRecord): Promise<void> {
+    const record = this.#read(id)
+    if (!record || !this.#owns(record)) return
+    Object.assign(record, { node, epoch, url, released, lastSeenAt, adoptionFailures: record.adoptionFailures + 1 })
+  }
+
+  async giveUp (ids: string[], _bound: number): Promise<void> {
+    for (const id of ids) {
+      this.#renewWith(id)
+      const record = this.#read(id)
+      if (record && this.#owns(record)) record.released = true
+    }
   }
 
   release (id: string): void {
@@ -71,12 +118,20 @@ class MemoryDirectory implements SessionDirectory {
     return 'removed'
   }
 
-  async locate (id: string): Promise<Location> {
+  async locate (id: string, _how?: { fresh?: boolean }): Promise<Location> {
     const record = this.#read(id)
     if (!record) return { status: 'unknown' }
     const owner = this.#ownerOf(record)?.node
-    if (!owner || this.#owns(record)) return { status: 'orphaned', record: { ...record } }
+    if (!owner || record.released || record.node === this.#node.id) return { status: 'orphaned', record: { ...record } }
     return { status: 'misrouted', record: { ...record }, tag: owner.tag, url: owner.url }
+  }
+
+  /** Who is alive here and who is gone is known at once. */
+  async watch (_record: SessionRecord, _bound: number): Promise<void> {}
+
+  lastSeen (tag: string): NodeStatus | undefined {
+    const seen = tag === this.#node.tag ? undefined : this.#space.lastSeen.get(tag)
+    return seen && statusOf(seen)
   }
 
   async list ({ cursor, limit }: { cursor?: string | undefined, limit: number }): Promise<{ sessions: SessionRecord[], cursor?: string }> {
@@ -92,17 +147,68 @@ class MemoryDirectory implements SessionDirectory {
   }
 
   async nodes (): Promise<NodeStatus[]> {
-    return [...this.#space.nodes.values()]
-      .map(({ node: { id, url, tag }, owner }) => ({ id, url, tag, state: owner.draining ? 'draining' as const : 'up' as const, sessions: owner.size }))
-      .sort((a, b) => compare(a.id, b.id))
+    return [...this.#space.nodes.values()].map(statusOf).sort((a, b) => compare(a.id, b.id))
   }
 
   announce (): void {}
 
-  async stop (ids: string[], _bound: number): Promise<number> {
-    for (const id of ids) this.release(id)
-    if (this.#space.nodes.get(this.#node.id)?.node.epoch === this.#node.epoch) this.#space.nodes.delete(this.#node.id)
+  async stop (ids: string[], bound: number, { giveUp = false }: { giveUp?: boolean } = {}): Promise<number> {
+    if (giveUp) await this.giveUp(ids, bound)
+    else for (const id of ids) this.release(id)
+    if (this.#space.nodes.get(this.#node.id)?.node === this.#node) this.#space.nodes.delete(this.#node.id)
     return 0
+  }
+
+  /** Whether our lease runs; beats first if it does not. */
+  #leased (): boolean {
+    if (!this.#owner.leased) this.#beat()
+    return this.#owner.leased
+  }
+
+  /** Says that we are alive. A new epoch is our records' too. */
+  #beat (): void {
+    const { nodes, lastSeen } = this.#space
+    const { id, tag, incarnation } = this.#node
+    const known = nodes.get(id)?.node
+    if (known !== undefined && known.incarnation !== incarnation) return this.#owner.superseded({ epoch: known.epoch })
+    const self = { node: this.#node, owner: this.#owner }
+    const epoch = this.#node.epoch
+    const acknowledged = this.#owner.beating()
+    nodes.set(id, self)
+    lastSeen.set(tag, self)
+    acknowledged(known === undefined)
+    // The others took us for dead.
+    if (known === undefined && !this.#owner.leased) return this.#beat()
+    if (this.#node.epoch !== epoch) for (const id of this.#owner.ids()) this.#renewWith(id)
+  }
+
+  #write (record: NewRecord): void {
+    const { id: node, epoch, url } = this.#node
+    const { id, createdAt, protocolVersion, clientInfo, principal, replay, state } = record
+    const kept = { id, createdAt, protocolVersion, clientInfo, principal, replay, state }
+    this.#space.records.set(id, { ...kept, node, epoch, url, released: undefined, lastSeenAt: Date.now(), adoptionFailures: 0 })
+    this.#owner.kept(id, epoch)
+  }
+
+  #renew (record: SessionRecord): void {
+    record.epoch = this.#node.epoch
+    record.lastSeenAt = Date.now()
+    this.#owner.kept(record.id, record.epoch)
+  }
+
+  /** Writes what its session says now; false when the session is not ours any more. Nothing is lost here: absence is a close. */
+  #renewWith (id: string): boolean {
+    const session = this.#owner.record(id)
+    if (session === undefined) return false
+    const record = this.#read(id)
+    if (!record || !this.#owns(record)) {
+      this.#owner.end(id, record ? 'taken' : 'closed')
+      return false
+    }
+    record.replay = session.replay
+    record.state = session.state
+    this.#renew(record)
+    return true
   }
 
   #read (id: string): SessionRecord | undefined {
@@ -112,14 +218,29 @@ class MemoryDirectory implements SessionDirectory {
     return undefined
   }
 
-  #owns (record: SessionRecord): boolean {
-    return record.node === this.#node.id && record.epoch === this.#node.epoch
+  #owns ({ node, epoch, released }: SessionRecord): boolean {
+    return node === this.#node.id && epoch.startsWith(`${this.#node.incarnation}.`) && released !== true
   }
 
-  #ownerOf (record: SessionRecord): { node: NodeIdentity, owner: DirectoryOwner } | undefined {
+  /** By an earlier claim of ours. */
+  #claimed (record: SessionRecord): boolean {
+    return this.#owns(record) && record.epoch === this.#node.epoch
+  }
+
+  #ownerOf (record: SessionRecord): MemoryNode | undefined {
     const live = this.#space.nodes.get(record.node)
     return live?.node.epoch === record.epoch ? live : undefined
   }
+}
+
+/** One that was seen released must be so still: its owner may have taken it back under the same epoch. */
+function isAsSeen (record: SessionRecord, seen: SessionRecord): boolean {
+  return record.node === seen.node && record.epoch === seen.epoch && (record.released === true || seen.released !== true)
+}
+
+function statusOf ({ node: { id, url, tag }, owner }: MemoryNode): NodeStatus {
+  const state = owner.draining ? 'draining' : 'up'
+  return { id, url, tag, state, sessions: owner.size, room: owner.draining ? 0 : owner.room }
 }
 
 type Place = Pick<SessionRecord, 'node' | 'lastSeenAt' | 'id'>

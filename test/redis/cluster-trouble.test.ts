@@ -26,7 +26,7 @@ function masterOf ({ masters }: RedisClusterServers, key: string): RedisServer {
 }
 
 async function allFound ({ directory }: RedisNode, records: NewRecord[]): Promise<boolean> {
-  const found = await Promise.all(records.map(({ id }) => directory.locate(id).then(({ status }) => status, () => 'unavailable')))
+  const found = await Promise.all(records.map(({ id }) => directory.locate(id, { fresh: true }).then(({ status }) => status, () => 'unavailable')))
   return found.every(status => status === 'misrouted')
 }
 

@@ -13,7 +13,7 @@ async function setUp (t: Test) {
   await raw.ping()
   const keys = redisKeys(randomPrefix())
   const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
-  const registry = new NodeRegistry({ link, keys, node: identity('a'), heartbeat: 1000 })
+  const registry = new NodeRegistry({ link, keys, node: identity('a'), heartbeat: 1000, onFailed: err => { throw err } })
   const enter = async (node: string, score: number, id: string, owner: string | undefined = node) => {
     await raw.sadd(keys.nodes, node)
     await raw.zadd(keys.index(node), score, id)

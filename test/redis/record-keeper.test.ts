@@ -29,7 +29,7 @@ t.test('touches are written together: a renewal each and one write of the index'
   const sessions = Array.from({ length: 100 }, () => owner.open())
   for (const session of sessions) await records.write(session).outcome
   await raw.pexpire(keys.session(sessions[0]!.id), 1000)
-  await records.renew([owner.open().id])
+  await records.renew([{ id: owner.open().id }])
   const commands = await countCommands(server, async () => {
     for (let i = 0; i < 100; i++) for (const { id } of sessions) keeper.touch(id)
     await keeper.flush()
@@ -94,8 +94,10 @@ t.test('a deletion waits for a write that is still on its way', async t => {
     link: { ready: true },
     closeSet: { tryRead: async () => [] },
     records: {
-      write: () => ({ outcome: Promise.resolve('failed'), settled: new Promise<void>(resolve => { settle = resolve }).then(() => { done.push('written') }) }),
-      renew: async () => ({ kept: [], taken: [], absent: [], failed: [] }),
+      write: () => ({ epoch: 'e.0', outcome: Promise.resolve('failed'), settled: new Promise<void>(resolve => { settle = resolve }).then(() => { done.push('written') }) }),
+      renew: async () => ({ epoch: 'e.0', kept: [], taken: [], absent: [], failed: [] }),
+      giveUp: async () => ({ released: [], absent: [], failed: [] }),
+      index: async () => true,
       drop: async ids => { done.push('dropped'); return ids }
     }
   })

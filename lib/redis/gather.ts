@@ -1,0 +1,35 @@
+/** Ids in one go at most. */
+const BATCH = 500
+
+interface Round<Outcome> { ids: Map<string, Promise<Outcome>>, outcomes: Promise<(id: string) => Outcome> }
+
+/** Gathers ids that are handed in during one turn of the event loop and works on them together. */
+export class Gather<Outcome> {
+  readonly #work: (ids: string[]) => Promise<(id: string) => Outcome>
+  #round: Round<Outcome> | undefined
+
+  /** `work` gets at most 500 ids, none of them twice. */
+  constructor (work: (ids: string[]) => Promise<(id: string) => Outcome>) {
+    this.#work = work
+  }
+
+  ask (id: string): Promise<Outcome> {
+    if (this.#round === undefined || this.#round.ids.size >= BATCH) this.#round = this.#begin()
+    const { ids, outcomes } = this.#round
+    let outcome = ids.get(id)
+    if (!outcome) {
+      outcome = outcomes.then(of => of(id))
+      ids.set(id, outcome)
+    }
+    return outcome
+  }
+
+  #begin (): Round<Outcome> {
+    const ids = new Map<string, Promise<Outcome>>()
+    const outcomes = new Promise<void>(resolve => { setImmediate(resolve) }).then(() => {
+      if (this.#round?.ids === ids) this.#round = undefined
+      return this.#work([...ids.keys()])
+    })
+    return { ids, outcomes }
+  }
+}
