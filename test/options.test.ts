@@ -64,9 +64,10 @@ t.test('a wrong option is refused by its name', async t => {
   }
 })
 
-t.test('policies of later versions are refused by a code of their own', async t => {
+t.test('policies for which nodes must reach each other need node.url', async t => {
   for (const [name, value] of [['misroute', 'forward'], ['orphan', 'adopt']] as const) {
-    t.throws(() => read({ [name]: value }), { code: 'MCP_STICKY_ERR_POLICY_UNAVAILABLE', message: new RegExp(name) })
+    t.throws(() => read({ [name]: value }), { code: 'MCP_STICKY_ERR_POLICY_UNAVAILABLE', message: new RegExp(`${name}.*node\\.url`) })
+    t.match(read({ [name]: value, node: { url: 'http://10.0.0.1:3000' } }), { [name]: value })
   }
   t.doesNotThrow(() => read({ misroute: 'reject', orphan: 'reject' }))
 })
