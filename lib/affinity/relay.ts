@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { isOpen, onResponseEnd } from '../transport/client-response.ts'
+import { breakOff, isOpen, onResponseEnd } from '../transport/client-response.ts'
 import type { ClientResponse } from '../transport/client-response.ts'
 import { answerFields } from './forward-headers.ts'
 import { RelayedEvents } from './relay-events.ts'
@@ -91,7 +91,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (!this.#begun) return this.#done({ outcome: this.#controller === undefined ? 'unreachable' : 'lost', error })
     this.#done({ outcome: 'answered', error })
     // Part of a body must not pass for the whole: only a stream of events has a good end at any time.
-    if (this.#events === undefined) this.#raw.destroy()
+    if (this.#events === undefined) breakOff(this.#raw)
     else this.#raw.end(this.#events.ending(this.#options.lastWords))
   }
 

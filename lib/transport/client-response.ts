@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
+import { constants } from 'node:http2'
 import { onConnectionEnd } from './connection-end.ts'
 
 /** A response of HTTP/1, or one of HTTP/2, which has a stream. */
-export type ClientResponse = ServerResponse & { stream?: { destroyed: boolean, writableNeedDrain: boolean } }
+export type ClientResponse = ServerResponse & { stream?: { destroyed: boolean, writableNeedDrain: boolean, close: (code: number) => void } }
 
 /** HTTP/2 responses say so on their stream, pipelined ones of HTTP/1 on the connection alone. */
 export function isOpen (raw: ClientResponse): boolean {
@@ -25,4 +26,10 @@ export function onResponseEnd (raw: ClientResponse, listener: () => void): void 
     raw.off('close', ended)
     listener()
   }
+}
+
+/** Ends a response so that its client sees that the rest is missing. */
+export function breakOff (raw: ClientResponse): void {
+  if (raw.stream === undefined) raw.destroy()
+  else raw.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
 }
