@@ -1,6 +1,7 @@
 // Runs the official conformance suite against the everything-server, once for
-// each SDK line and answer mode, and against three nodes behind Traefik; fails
-// when a scenario failed or did not run.
+// each SDK line and answer mode, and against three nodes, behind Traefik and
+// behind nginx with no affinity at all; fails when a scenario failed or did not
+// run.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,24 +13,26 @@ import { installTools, toolNode, toolPackage, toolPath } from './tools.mjs'
 const REVISION = '2025-11-25'
 const RUNS = [
   ['server', 'v1', 'auto'], ['server', 'v1', 'sse'], ['server', 'v2', 'auto'], ['server', 'v2', 'sse'],
-  ['cluster', 'v1', 'auto'], ['cluster', 'v2', 'auto']
+  ['cluster', 'v1', 'auto', 'traefik'], ['cluster', 'v2', 'auto', 'traefik'],
+  ['cluster', 'v1', 'auto', 'nginx'], ['cluster', 'v2', 'sse', 'nginx']
 ]
+const PROXIES = { traefik: 'three nodes behind Traefik', nginx: 'three nodes behind nginx, round-robin' }
 
 installTools()
 const required = requiredScenarios()
-for (const [program, line, mode] of RUNS) {
-  const problems = await judge(program, line, mode)
+for (const [program, line, mode, proxy] of RUNS) {
+  const problems = await judge(program, line, mode, proxy)
   for (const problem of problems) console.log(`  ${problem}`)
   if (problems.length > 0) process.exitCode = 1
 }
 
 /** Runs the suite once, prints its summary, and returns what is wrong. */
-async function judge (program, line, mode) {
+async function judge (program, line, mode, proxy) {
   const results = mkdtempSync(join(tmpdir(), 'conformance-'))
-  const { url, stop } = await startServer(toolNode, [fileURLToPath(new URL(`../test/conformance/${program}.ts`, import.meta.url)), line, mode])
+  const { url, stop } = await startServer(toolNode, [fileURLToPath(new URL(`../test/conformance/${program}.ts`, import.meta.url)), line, mode, ...(proxy === undefined ? [] : [proxy])])
   try {
     const run = spawnSync(toolNode, [toolPath('conformance'), 'server', '--url', url, '--requirements', REVISION, '--output-dir', results], { encoding: 'utf8' })
-    const what = `SDK ${line}, ${mode}${program === 'cluster' ? ', three nodes behind Traefik' : ''}`
+    const what = `SDK ${line}, ${mode}${proxy === undefined ? '' : `, ${PROXIES[proxy]}`}`
     console.log(`\n${what}`)
     // Its total stands in our own line below, which a reader of CI logs cannot take for that of the tests.
     console.log(run.stdout.slice(Math.max(run.stdout.indexOf('=== SUMMARY ==='), 0)).replace(/^Total: .*\n+/m, '').trim())

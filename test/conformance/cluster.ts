@@ -1,5 +1,5 @@
-// The everything-server on three nodes behind a real Traefik: `cluster.ts <SDK line> <answer mode>`.
-// Clients keep no cookies, so only the session id says where a request belongs.
+// The everything-server on three nodes: `cluster.ts <SDK line> <answer mode> [traefik | nginx]`.
+// Behind Traefik the session id says where a request belongs; behind nginx nothing does, and requests go round-robin.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,22 +10,28 @@ import { freePort } from '../fixtures/free-port.ts'
 import { startRedis } from '../fixtures/redis.ts'
 import { launch } from '../fixtures/traefik.ts'
 import { until } from '../fixtures/until.ts'
+import { startProxy } from '../proxies/process.ts'
 
-const [line, mode] = process.argv.slice(2) as [string, string]
+const [line, mode, proxy = 'traefik'] = process.argv.slice(2) as [string, string, string?]
 const server = fileURLToPath(new URL('./server.ts', import.meta.url))
 const stops: Array<() => unknown> = []
 const owner = { teardown: (stop: () => unknown) => { stops.unshift(stop) } }
 
-async function start (): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'mcp-sticky-conformance-'))
-  owner.teardown(() => rm(folder, { recursive: true }))
+interface Node { url: string }
+
+async function startNodes (): Promise<Node[]> {
   const redis = await startRedis(owner)
-  const nodes = await Promise.all(Array.from({ length: 3 }, async () => {
+  return Promise.all(Array.from({ length: 3 }, async () => {
     const url = `http://127.0.0.1:${await freePort()}`
     const { stop } = await startServer(process.execPath, [server, line, mode, url, redis.url])
     owner.teardown(stop)
     return { url }
   }))
+}
+
+async function startTraefik (nodes: Node[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'mcp-sticky-conformance-'))
+  owner.teardown(() => rm(folder, { recursive: true }))
   const file = join(folder, 'mcp.yml')
   await writeFile(file, JSON.stringify(dynamicConfiguration(nodes)))
   const [web, internal] = [await freePort(), await freePort()]
@@ -39,6 +45,41 @@ async function start (): Promise<string> {
     return (await fetch(url, { method: 'PUT' })).status === 405
   })
   return url
+}
+
+/** As plain as a balancer can be: the next request goes to the next node. */
+async function startNginx (nodes: Node[]): Promise<string> {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  await startProxy(owner, {
+    program: process.env['NGINX_BIN'] ?? 'nginx',
+    configuration: `worker_processes 1;
+events {}
+http {
+  access_log off;
+  upstream nodes { ${nodes.map(({ url }) => `server ${new URL(url).host};`).join(' ')} keepalive 16; }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://nodes;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header Connection '';
+      proxy_buffering off;
+      proxy_read_timeout 1h;
+    }
+  }
+}
+`,
+    args: (folder, path) => ['-c', path, '-e', 'stderr', '-g', `daemon off; pid ${join(folder, 'pid')};`],
+    url: `${url}/mcp-sticky/ready`
+  })
+  return `${url}/mcp`
+}
+
+async function start (): Promise<string> {
+  const nodes = await startNodes()
+  return proxy === 'nginx' ? startNginx(nodes) : startTraefik(nodes)
 }
 
 async function stop (): Promise<void> {

@@ -1,7 +1,7 @@
 // The everything-server behind the plugin: `server.ts <SDK line> <answer mode> [<its url> <Redis>]`.
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
-import mcpSticky from '../../lib/index.ts'
+import mcpSticky, { redisEventStore } from '../../lib/index.ts'
 import { MemoryEventStore } from '../fixtures/memory-event-store.ts'
 
 const ERROR = 50
@@ -22,7 +22,7 @@ await app.register(mcpSticky, {
   ...(nodeUrl !== undefined && { node: { url: nodeUrl }, allowedHosts: ['127.0.0.1'] }),
   createServer,
   responseMode: responseMode as 'auto' | 'sse',
-  eventStore: new MemoryEventStore()
+  eventStore: redis === undefined ? new MemoryEventStore() : redisEventStore({ redis })
 })
 console.log(`${await app.listen({ host: '127.0.0.1', port: nodeUrl === undefined ? 0 : Number(new URL(nodeUrl).port) })}/mcp`)
 process.once('SIGTERM', () => app.close())

@@ -3,15 +3,15 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Test } from 'tap'
 import { request } from 'undici'
+import type { TestLike } from '../fixtures/redis.ts'
 import { until } from '../fixtures/until.ts'
 
 /**
  * Starts a proxy with a configuration of ours, in a folder of its own; ends
  * with the test. `arguments` gets the folder and the configuration's path.
  */
-export async function startProxy (t: Test, { program, configuration, args, url }: {
+export async function startProxy (t: TestLike, { program, configuration, args, url }: {
   program: string
   configuration: string
   args: (folder: string, path: string) => string[]
