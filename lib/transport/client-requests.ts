@@ -8,7 +8,7 @@ const MAX_PENDING = 1000
  * The server's own requests to the client, and their ids on the wire.
  *
  * An SDK server counts from 0 in each of its objects. On the wire an id is
- * `<epoch>-<the SDK's>`, so that an answer to a question of another
+ * `<token>-<the SDK's>`, with a token of the server object's own, so that an answer to a question of another
  * incarnation never resolves one of this. Messages are copied, never changed:
  * the SDK may look at them again.
  */
@@ -16,8 +16,8 @@ export class ClientRequests {
   readonly #prefix: string
   #pending: Map<RequestId, SseStream | undefined> | undefined
 
-  constructor (epoch: string) {
-    this.#prefix = `${epoch}-`
+  constructor (token: string) {
+    this.#prefix = `${token}-`
   }
 
   /** The request as the client gets it, with the progress token that the SDK made of its id. */

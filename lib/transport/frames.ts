@@ -11,10 +11,17 @@ export function eventFrame (json: string, id?: string): string {
 /**
  * The first event of a resumable stream: an id to resume from, how many
  * milliseconds to wait before that, and no data (spec 2025-11-25, Streamable
- * HTTP, Sending Messages to the Server).
+ * HTTP, Sending Messages to the Server). An intermediary tells by it that the
+ * answer to a POST can be resumed: its first frame begins with an id line, and
+ * that of no other answer does.
  */
 export function primingFrame (id: string, retry: number | undefined): string {
   return retry === undefined
     ? `id: ${id}\ndata: \n\n`
     : `id: ${id}\nretry: ${retry}\ndata: \n\n`
+}
+
+/** How many milliseconds a client should wait before it comes back, without an event. */
+export function retryFrame (retry: number): string {
+  return `retry: ${retry}\n\n`
 }

@@ -1,7 +1,7 @@
 import type { AnswerWait, Waiting } from './answer-wait.ts'
 import type { Exchange } from './exchange.ts'
 import { cancelled } from './messages.ts'
-import type { JsonRpcError, JsonRpcMessage, JsonRpcResult, RequestId } from './messages.ts'
+import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, JsonRpcResult, RequestId } from './messages.ts'
 import type { SseStream } from './sse-stream.ts'
 
 export type ResponseMode = 'auto' | 'json' | 'sse'
@@ -10,8 +10,8 @@ export type ResponseMode = 'auto' | 'json' | 'sse'
 export interface AnswerHost {
   readonly responseMode: ResponseMode
   readonly waits: AnswerWait
-  /** Opens the SSE stream of a POST on its exchange; with `keep` its messages go to the event store, if there is one. */
-  openStream: (exchange: Exchange, keep: boolean) => SseStream
+  /** Opens the SSE stream of a POST with these requests on its exchange; with `keep` its messages go to the event store, if there is one. */
+  openStream: (exchange: Exchange, requests: JsonRpcRequest[], keep: boolean) => SseStream
   /** The stream of a POST has carried its last response. */
   closeStream: (stream: SseStream) => void
   /** A message that its client will not get. */
@@ -29,22 +29,28 @@ export class PostAnswer implements Waiting {
   readonly initialize: boolean
   readonly #host: AnswerHost
   readonly #exchange: Exchange
-  /** The ids of a batch, in order; undefined for a single request. */
-  readonly #ids: RequestId[] | undefined
+  readonly #requests: JsonRpcRequest[]
+  readonly #batch: boolean
   /** The responses of a batch so far, as JSON, by the place of their request. */
   #responses: Array<string | undefined> | undefined
   #unanswered: number
   #stream: SseStream | undefined
 
-  constructor (host: AnswerHost, exchange: Exchange, ids: RequestId[] | undefined, initialize: boolean) {
+  constructor (host: AnswerHost, exchange: Exchange, requests: JsonRpcRequest[], batch: boolean) {
     this.#host = host
     this.#exchange = exchange
-    this.#ids = ids
-    this.#unanswered = ids === undefined ? 1 : ids.length
-    this.initialize = initialize
+    this.#requests = requests
+    this.#batch = batch
+    this.#unanswered = requests.length
+    this.initialize = requests[0]!.method === 'initialize'
   }
 
   get streaming (): boolean { return this.#stream !== undefined }
+
+  /** The request of that id. */
+  request (id: RequestId): JsonRpcRequest {
+    return this.#requests[this.#place(id)]!
+  }
 
   /** To be called before the requests are delivered. */
   begin (): void {
@@ -76,9 +82,9 @@ export class PostAnswer implements Waiting {
       return
     }
     const json = JSON.stringify(response)
-    if (this.#ids !== undefined) {
+    if (this.#batch) {
       this.#responses ??= []
-      this.#responses[this.#ids.indexOf(response.id!)] = json
+      this.#responses[this.#place(response.id!)] = json
     }
     if (--this.#unanswered === 0) this.#answerJson(json)
   }
@@ -109,11 +115,15 @@ export class PostAnswer implements Waiting {
 
   #open (keep: boolean): void {
     this.#host.waits.delete(this)
-    this.#stream = this.#host.openStream(this.#exchange, keep)
+    this.#stream = this.#host.openStream(this.#exchange, this.#requests, keep)
     for (const json of this.#responses ?? []) {
       if (json !== undefined) this.#stream.send(JSON.parse(json) as JsonRpcMessage)?.catch(() => this.#host.dropped('a response'))
     }
     this.#responses = undefined
+  }
+
+  #place (id: RequestId): number {
+    return this.#requests.findIndex(request => request.id === id)
   }
 
   #settle (): void {

@@ -6,7 +6,8 @@ import type { SessionStreams } from './session-streams.ts'
 import type { SseStream } from './sse-stream.ts'
 
 export interface ServerMessagesOptions {
-  epoch: string
+  /** Of the server object; see ClientRequests. */
+  token: string
   responseMode: ResponseMode
   calls: ReadonlyMap<RequestId, PostAnswer>
   streams: SessionStreams
@@ -25,7 +26,7 @@ export class ServerMessages {
   readonly #options: ServerMessagesOptions
 
   constructor (options: ServerMessagesOptions) {
-    this.asked = new ClientRequests(options.epoch)
+    this.asked = new ClientRequests(options.token)
     this.#options = options
   }
 

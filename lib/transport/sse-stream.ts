@@ -1,8 +1,11 @@
 import type { EventStream, Exchange } from './exchange.ts'
-import { eventFrame, KEEP_ALIVE, primingFrame } from './frames.ts'
+import { isExpired } from './events.ts'
+import { eventFrame, KEEP_ALIVE, primingFrame, retryFrame } from './frames.ts'
 import type { Silent } from './keep-alive.ts'
-import type { EventStore } from './mcp-server.ts'
-import type { JsonRpcMessage } from './messages.ts'
+import type { EventStore, SessionEvents } from './mcp-server.ts'
+import type { JsonRpcMessage, RequestId } from './messages.ts'
+import { replayInto } from './replay-events.ts'
+import type { Resumed } from './resumption.ts'
 import type { StreamGroup, StreamHost } from './stream-host.ts'
 
 /** A client that leaves more than this unread loses its stream. */
@@ -23,8 +26,12 @@ export class SseStream implements Silent {
   readonly #group: StreamGroup | undefined
   #out: EventStream | undefined
   #tail: Promise<unknown> | undefined
+  /** Told to the store with the first event, and then no more. */
+  #about: { requests: RequestId[] } | undefined
   /** The client holds an event id of this stream. */
   #resumable = false
+  /** Counts the resumes: the last one has the stream. */
+  #resumes = 0
   #finished = false
 
   constructor (host: StreamHost, name?: string, group?: StreamGroup) {
@@ -45,6 +52,11 @@ export class SseStream implements Silent {
   /** Whether its client holds an event id, so that the connection may be closed under it. */
   get resumable (): boolean {
     return this.#resumable
+  }
+
+  /** The stream will carry the answers to these requests; an event store that knows sessions is told. */
+  answers (requests: RequestId[]): void {
+    this.#about = { requests }
   }
 
   /** Begins the stream on its first connection. */
@@ -94,6 +106,15 @@ export class SseStream implements Silent {
     this.#after(() => this.shut())
   }
 
+  /** Ends the connection after what was sent, because its node goes away. */
+  dismiss (): void {
+    this.#after(() => {
+      const { retry } = this.#host
+      if (this.#group !== undefined && retry !== undefined) this.#write(retryFrame(retry))
+      this.shut()
+    })
+  }
+
   /** Ends the connection now. A client that is slow to read the rest of it no longer counts as one. */
   shut (): void {
     const out = this.#out
@@ -113,33 +134,44 @@ export class SseStream implements Silent {
 
   /**
    * Goes on in another connection, after the given event. The older connection,
-   * if it is still there, is dropped first.
-   * False, with the exchange untouched: the session has ended.
+   * if it is still there, is dropped first. Unless it is `resumed` the exchange
+   * is untouched.
    */
-  resume (exchange: Exchange, lastEventId: string, store: EventStore): Promise<boolean> {
+  resume (exchange: Exchange, lastEventId: string, events: EventStore): Promise<Resumed> {
     this.#drop()
     this.#resumable = true
-    return this.#step(async () => {
-      if (this.#host.ended) return false
-      // Another resume may have been before this one in the queue.
-      this.#drop()
-      const out = exchange.stream()
-      this.#attach(out)
-      this.#join()
-      try {
-        await store.replayEventsAfter(lastEventId, { send: (id, message) => replayed(out, id, message) })
-        if (this.#finished) this.shut()
-      } catch (error) {
-        this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed in a replay; the client may resume again')
-        this.shut()
-      }
-      return true
-    })
+    const resume = ++this.#resumes
+    return this.#step(() => this.#resume(exchange, lastEventId, events, resume))
   }
 
   ping (): void {
     const out = this.#out
     if (out?.open === true && out.buffered === 0) out.write(KEEP_ALIVE)
+  }
+
+  async #resume (exchange: Exchange, lastEventId: string, events: EventStore, resume: number): Promise<Resumed> {
+    // Another resume may have been before this one in the queue.
+    this.#drop()
+    const open = (): EventStream => {
+      const out = exchange.stream()
+      this.#resumable = true
+      this.#attach(out)
+      this.#join()
+      return out
+    }
+    const wanted = (): boolean => !this.#host.ended && resume === this.#resumes
+    const { out, error } = await replayInto(open, lastEventId, events, wanted)
+    if (out === undefined && this.#host.ended) return 'unknown'
+    if (out === undefined && isExpired(error)) {
+      this.#resumable = false
+      return 'expired'
+    }
+    if (error !== undefined) {
+      this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed in a replay; the client may resume again')
+    }
+    if (out === undefined) open()
+    if (error !== undefined || this.#finished || !wanted()) this.shut()
+    return 'resumed'
   }
 
   #attach (out: EventStream): void {
@@ -181,7 +213,9 @@ export class SseStream implements Silent {
 
   async #stored (message: object): Promise<string | undefined> {
     try {
-      return await this.#host.eventStore!.storeEvent(this.name!, message)
+      const id = await (this.#host.events as SessionEvents).storeEvent(this.name!, message, ...this.#about === undefined ? [] : [this.#about])
+      this.#about = undefined
+      return id
     } catch (error) {
       this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed; an event is sent without an id')
       return undefined
@@ -200,10 +234,4 @@ export class SseStream implements Silent {
     })
     return done
   }
-}
-
-/** Writes a stored event again, at the pace of the client. The priming event was kept as an empty object. */
-async function replayed (out: EventStream, id: string, message: JsonRpcMessage | Record<string, never>): Promise<void> {
-  if (message.jsonrpc === undefined) return
-  if (!out.write(eventFrame(JSON.stringify(message), id))) await out.drained()
 }

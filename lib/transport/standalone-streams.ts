@@ -60,7 +60,8 @@ export class StandaloneStreams implements StreamGroup {
   /** Sends to the newest stream, or keeps the message for the next one. */
   send (message: JsonRpcMessage): Promise<void> | undefined {
     const stream = this.newest ?? this.#last
-    if (stream !== undefined) return stream.send(message)
+    // Its client may have learnt meanwhile that it cannot come back.
+    if (stream?.reachable === true) return stream.send(message)
     if (this.#queue.length === MAX_QUEUED) {
       this.#queue.shift()
       this.#host.log.debug({ session: this.#host.label }, 'no standalone stream is open; the oldest of the waiting messages was dropped')

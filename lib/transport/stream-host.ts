@@ -1,5 +1,5 @@
 import type { KeepAlive } from './keep-alive.ts'
-import type { EventStore } from './mcp-server.ts'
+import type { EventStore, SessionEvents } from './mcp-server.ts'
 import type { SseStream } from './sse-stream.ts'
 
 /** The part of the log that the transport uses; a FastifyBaseLogger fits. */
@@ -12,7 +12,8 @@ export interface TransportLog {
 /** What a stream needs of its session. */
 export interface StreamHost {
   readonly keepAlive: KeepAlive
-  readonly eventStore: EventStore | undefined
+  /** Where named streams keep their events. */
+  readonly events: EventStore | SessionEvents | undefined
   /** Milliseconds a client should wait before it resumes. */
   readonly retry: number | undefined
   readonly log: TransportLog

@@ -1,50 +1,32 @@
 import { SessionEndedError } from '../errors.ts'
 import { shortId } from '../session-id.ts'
 import type { AnswerWait } from './answer-wait.ts'
+import { Calls } from './calls.ts'
 import { receiveAnswer, receiveNotification } from './client-messages.ts'
 import type { ClientMessagesHost } from './client-messages.ts'
 import type { ClientRequests } from './client-requests.ts'
 import type { Exchange } from './exchange.ts'
 import type { MessageExtra } from './extra.ts'
-import type { KeepAlive } from './keep-alive.ts'
-import type { EventStore } from './mcp-server.ts'
+import { Fence } from './fence.ts'
 import { failure, isRequest, sessionEnded } from './messages.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, JsonRpcResult, RequestId } from './messages.ts'
+import type { Opening, TransportOptions } from './options.ts'
 import { PostAnswer } from './post-answer.ts'
 import type { AnswerHost, ResponseMode } from './post-answer.ts'
+import { Memory } from './remembered.ts'
+import type { Remembered } from './remembered.ts'
+import { Replaying } from './replay.ts'
+import type { SessionReplay } from './replay.ts'
+import type { Resumed } from './resumption.ts'
 import { ServerMessages } from './server-messages.ts'
 import { SessionStreams } from './session-streams.ts'
 import type { SseStream } from './sse-stream.ts'
 import type { TransportLog } from './stream-host.ts'
-import { SESSIONFUL_VERSIONS, sessionfulOf, understandsPriming } from './versions.ts'
+import { sessionfulOf, SessionVersions } from './versions.ts'
+
+export type { TransportOptions } from './options.ts'
 
 const DONE = Promise.resolve()
-
-/** What becomes of an initialize request. Exactly one of the two is called. */
-export interface Opening {
-  /**
-   * The server accepted. The answer, whose headers carry the session id, waits
-   * for this; a rejection turns it into an error.
-   */
-  onInitialized?: (result: Record<string, unknown>) => Promise<void> | void
-  /** The server refused: there is no session. Called before the answer is sent. */
-  onInitializeFailed?: () => void
-}
-
-export interface TransportOptions extends Opening {
-  sessionId: string
-  /** This incarnation's token; it makes the ids of server-to-client requests unique. */
-  epoch: string
-  responseMode: ResponseMode
-  eventStore?: EventStore | undefined
-  /** Milliseconds that a client should wait before it resumes a stream. */
-  retry?: number | undefined
-  /** Shared by the node's transports. */
-  waits: AnswerWait
-  /** Shared by the node's transports. */
-  keepAlive: KeepAlive
-  log: TransportLog
-}
 
 /**
  * One session's Streamable HTTP (spec 2025-11-25, Transports): on one side the
@@ -55,31 +37,35 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   readonly sessionId: string
   readonly responseMode: ResponseMode
   readonly waits: AnswerWait
-  readonly calls = new Map<RequestId, PostAnswer>()
+  readonly calls = new Calls()
 
   onmessage: ((message: any, extra?: any) => void) | undefined
   onclose: (() => void) | undefined
   onerror: ((error: Error) => void) | undefined
 
-  readonly #epoch: string
+  readonly #token: string
   readonly #log: TransportLog
   readonly #streams: SessionStreams
+  readonly #versions = new SessionVersions()
+  readonly #fence: Fence | undefined
+  readonly #memory: Memory | undefined
   /** Undefined once it is over: what it refers to should not live as long as the session. */
   #opening: Opening | undefined
+  #replaying: Replaying | undefined
   /** Made when the server first says something that is no response. */
   #serverMessages: ServerMessages | undefined
-  #versions = SESSIONFUL_VERSIONS
-  #protocolVersion: string | undefined
   #closed = false
 
   constructor (options: TransportOptions) {
-    const { onInitialized, onInitializeFailed } = options
+    const { onInitialized, onInitializeFailed, secured, remember } = options
     this.sessionId = options.sessionId
     this.responseMode = options.responseMode
     this.waits = options.waits
-    this.#epoch = options.epoch
+    this.#token = options.token
     this.#log = options.log
     this.#streams = new SessionStreams(options)
+    this.#fence = secured && new Fence(secured)
+    this.#memory = remember && new Memory(remember, text => this.#warn(text))
     this.#opening = { ...(onInitialized && { onInitialized }), ...(onInitializeFailed && { onInitializeFailed }) }
   }
 
@@ -90,25 +76,18 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   /** Open SSE streams of all kinds. */
   get streams (): number { return this.#streams.size }
   /** The negotiated version; until initialize is answered, the newest one with sessions. */
-  get protocolVersion (): string { return this.#protocolVersion ?? SESSIONFUL_VERSIONS[0]! }
+  get protocolVersion (): string { return this.#versions.current }
   /** Values of the MCP-Protocol-Version header that the session takes. */
-  get acceptedVersions (): readonly string[] { return this.#versions }
+  get acceptedVersions (): readonly string[] { return this.#versions.accepted }
+  /** What a node that adopts the session has to replay, besides initialize; empty without `remember`. */
+  get remembered (): Remembered { return this.#memory?.remembered ?? { subscriptions: [] } }
 
   /** Whether the session takes this MCP-Protocol-Version header; without one its own version holds. */
-  acceptsVersion (header: string | undefined): boolean {
-    return header === undefined || header === this.#protocolVersion || this.#versions.includes(header)
-  }
-
+  acceptsVersion (header: string | undefined): boolean { return this.#versions.accepts(header) }
   /** An id among these requests that is in use already, in flight or twice among them. */
-  idInUse (messages: JsonRpcMessage[]): RequestId | undefined {
-    const ids = messages.length === 1 ? undefined : new Set<RequestId>()
-    for (const message of messages) {
-      if (!isRequest(message)) continue
-      if (this.calls.has(message.id) || ids?.has(message.id) === true) return message.id
-      ids?.add(message.id)
-    }
-    return undefined
-  }
+  idInUse (messages: JsonRpcMessage[]): RequestId | undefined { return this.calls.inUse(messages) }
+  /** Resolves when the last call in flight is answered, at once if there is none. */
+  idle (): Promise<void> { return this.calls.idle() }
 
   // What the client sends.
 
@@ -126,19 +105,20 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
 
   /** A GET: a standalone stream. */
   get (exchange: Exchange): void {
-    this.#streams.openGet(exchange, understandsPriming(this.#protocolVersion))
+    this.#streams.openGet(exchange, this.#versions.priming)
   }
 
   /**
    * A GET with Last-Event-ID: the rest of a stream of this session, then the
-   * stream itself if it is still going. `unknown`, with the exchange untouched,
-   * when the event isn't this session's.
+   * stream itself if it is still going. Otherwise the exchange is untouched.
+   * `unknown`: the event isn't this session's. `expired`: the event store has
+   * let go of what followed it.
    */
-  async resume (lastEventId: string, exchange: Exchange): Promise<'resumed' | 'unknown'> {
-    return await this.#streams.resume(lastEventId, exchange) ? 'resumed' : 'unknown'
+  resume (lastEventId: string, exchange: Exchange): Promise<Resumed> {
+    return this.#streams.resume(lastEventId, exchange)
   }
 
-  /** Ends every stream, for a shutdown: calls that have begun to stream get an error first. */
+  /** Ends every stream so that clients come back, for a shutdown: calls that have begun to stream get an error first. */
   endStreams (): void {
     for (const [id, answer] of this.calls) {
       if (answer.streaming) this.#end(id, answer)
@@ -146,32 +126,56 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     this.#streams.endAll()
   }
 
+  // What an adoption does, and the session's end.
+
+  /**
+   * Brings a fresh server to where the session's lost one stood, as if the
+   * client had initialized here; `extra` comes with each message. The server
+   * must be connected.
+   * @throws ReplayError when it refuses initialize, negotiates anything but
+   * `expectedVersion`, or needs more than `bound` milliseconds: there is no session then.
+   */
+  async replay (replay: SessionReplay, expectedVersion: string, extra: MessageExtra, bound = 5000): Promise<void> {
+    this.#opening = undefined
+    this.#replaying = new Replaying({
+      token: this.#token,
+      deliver: message => this.deliver(message, extra),
+      memory: this.#memory,
+      warn: text => this.#warn(text)
+    })
+    try {
+      await this.#replaying.run(replay, expectedVersion, bound)
+      this.#versions.negotiated = expectedVersion
+    } finally {
+      this.#replaying = undefined
+    }
+  }
+
+  /** Makes the stored events of the server object before this one its own; see SessionEvents. */
+  async takeOver (): Promise<void> { await this.#streams.sessionEvents?.takeOver() }
+  /** The session has ended for good, so its stored events may go. Never throws. */
+  async forgetEvents (): Promise<void> { await this.#streams.sessionEvents?.forget() }
+
   // What the SDK's server does.
 
   async start (): Promise<void> {}
 
   /** SDK 2.x says what its server negotiates. Revisions without sessions are not this transport's. */
   setSupportedProtocolVersions (versions: string[]): void {
-    this.#versions = sessionfulOf(versions)
+    this.#versions.accepted = sessionfulOf(versions)
   }
 
   /**
-   * Sends what the server says. Settles when the client has taken it, where it
-   * is too slow for that to be at once.
-   * @throws NoStreamError for a request that no stream can carry, SessionEndedError after `close`.
+   * Sends what the server says, when the session is ours beyond doubt. Settles
+   * when the client has taken it, where it is too slow for that to be at once.
+   * @throws NoStreamError for a request that no stream can carry,
+   * SessionEndedError after `close` or when the session is no longer ours.
    */
   send (message: JsonRpcMessage, options?: { relatedRequestId?: RequestId | undefined }): Promise<void> {
     try {
-      if (!('method' in message)) return this.#respond(message) ?? DONE
-      if (this.#closed) throw new SessionEndedError()
-      this.#serverMessages ??= new ServerMessages({
-        epoch: this.#epoch,
-        responseMode: this.responseMode,
-        calls: this.calls,
-        streams: this.#streams,
-        dropped: what => this.dropped(what)
-      })
-      return this.#serverMessages.send(message, options?.relatedRequestId) ?? DONE
+      if (this.#replaying?.answered(message) === true) return DONE
+      if (this.#fence?.closed === true) return this.#sendLater(this.#fence, message, options?.relatedRequestId)
+      return this.#send(message, options?.relatedRequestId) ?? DONE
     } catch (error) {
       return Promise.reject(error)
     }
@@ -181,6 +185,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#replaying?.fail(new SessionEndedError())
     for (const [id, answer] of this.calls) this.#end(id, answer)
     this.#streams.shutAll()
     try {
@@ -211,8 +216,8 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     this.#log.debug(this.#facts(), `${what} was dropped`)
   }
 
-  openStream (exchange: Exchange, keep: boolean): SseStream {
-    return this.#streams.openPost(exchange, { keep, prime: keep && understandsPriming(this.#protocolVersion) })
+  openStream (exchange: Exchange, requests: JsonRpcRequest[], keep: boolean): SseStream {
+    return this.#streams.openPost(exchange, requests, { keep, prime: keep && this.#versions.priming })
   }
 
   closeStream (stream: SseStream): void {
@@ -221,19 +226,37 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
 
   /** From here on these requests are in flight. */
   #expect (requests: JsonRpcRequest[], batch: boolean, exchange: Exchange): void {
-    const ids = batch ? requests.map(request => request.id) : undefined
-    const answer = new PostAnswer(this, exchange, ids, requests[0]!.method === 'initialize')
+    const answer = new PostAnswer(this, exchange, requests, batch)
     for (const { id } of requests) this.calls.set(id, answer)
     answer.begin()
   }
 
   /** Handlers may close the streams of a client that can resume them. */
   #extraOf ({ id }: JsonRpcRequest, extra: MessageExtra): MessageExtra {
-    if (this.#streams.eventStore === undefined || !understandsPriming(this.#protocolVersion)) return extra
+    if (!this.#streams.resumable || !this.#versions.priming) return extra
     return extra.resumable(
       this.responseMode === 'json' ? undefined : () => this.calls.get(id)?.suspend(),
       () => this.#streams.newest?.suspend()
     )
+  }
+
+  /** Apart from `send`, which then needs no closure. */
+  #sendLater (fence: Fence, message: JsonRpcMessage, related: RequestId | undefined): Promise<void> {
+    return fence.pass(() => this.#send(message, related))
+  }
+
+  #send (message: JsonRpcMessage, related: RequestId | undefined): Promise<void> | undefined {
+    if (!('method' in message)) return this.#respond(message)
+    if (this.#closed) throw new SessionEndedError()
+    this.#serverMessages ??= new ServerMessages({
+      token: this.#token,
+      responseMode: this.responseMode,
+      calls: this.calls,
+      streams: this.#streams,
+      dropped: what => this.dropped(what)
+    })
+    // The calls of a replay are none of the client's.
+    return this.#serverMessages.send(message, this.#replaying === undefined ? related : undefined)
   }
 
   #respond (response: JsonRpcResult | JsonRpcError): Promise<void> | undefined {
@@ -246,6 +269,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     if (answer.initialize && 'result' in response) return this.#initialized(answer, response)
     this.calls.delete(id)
     if (answer.initialize) this.#refused()
+    else if (this.#memory !== undefined && 'result' in response) this.#memory.accepted(answer.request(id))
     try {
       answer.respond(response)
     } catch (error) {
@@ -260,7 +284,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     const opening = this.#opening
     let final: JsonRpcResult | JsonRpcError = response
     this.#opening = undefined
-    this.#protocolVersion = String(result['protocolVersion'])
+    this.#versions.negotiated = String(result['protocolVersion'])
     try {
       await opening?.onInitialized?.(result)
     } catch (error) {
@@ -290,6 +314,10 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     this.calls.delete(id)
     if (answer.initialize) this.#refused()
     answer.fail(sessionEnded(id))
+  }
+
+  #warn (text: string): void {
+    this.#log.warn(this.#facts(), text)
   }
 
   #facts (error?: unknown): object {

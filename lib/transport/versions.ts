@@ -10,7 +10,25 @@ export function sessionfulOf (versions: readonly string[]): string[] {
   return versions.filter(version => version <= LAST_SESSIONFUL)
 }
 
-/** Whether clients of this revision can be given a priming event, and so resume a stream. */
-export function understandsPriming (version: string | undefined): boolean {
+function understandsPriming (version: string | undefined): boolean {
   return version !== undefined && version >= PRIMING
+}
+
+/** The revisions that one session's server speaks, and the one it has agreed on with its client. */
+export class SessionVersions {
+  /** Values of the MCP-Protocol-Version header that the session takes. */
+  accepted = SESSIONFUL_VERSIONS
+  /** Undefined until initialize is answered. */
+  negotiated: string | undefined
+
+  /** The negotiated version; until there is one, the newest with sessions. */
+  get current (): string { return this.negotiated ?? SESSIONFUL_VERSIONS[0]! }
+
+  /** Whether its client can be given a priming event, and so resume a stream. */
+  get priming (): boolean { return understandsPriming(this.negotiated) }
+
+  /** Whether the session takes this MCP-Protocol-Version header; without one its own version holds. */
+  accepts (header: string | undefined): boolean {
+    return header === undefined || header === this.negotiated || this.accepted.includes(header)
+  }
 }

@@ -313,7 +313,7 @@ t.test('close does not wait for a store that hangs', async t => {
 })
 
 t.test('the SDK\'s own InMemoryEventStore finds our streams again', async t => {
-  const { transport, get, open, resume } = wiredTransport({ eventStore: new InMemoryEventStore() as EventStore, epoch: 'e_p' })
+  const { transport, get, open, resume } = wiredTransport({ eventStore: new InMemoryEventStore() as EventStore, token: 'e_p' })
   await open()
   const standalone = get()
   await transport.send(note(1))
