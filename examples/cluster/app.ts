@@ -3,7 +3,7 @@
 // three; compose.yml does the same with Docker.
 import fastify from 'fastify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import mcpSticky from 'fastify-mcp-sticky'
+import mcpSticky, { closeOnSignal, redisEventStore } from 'fastify-mcp-sticky'
 import mcpStickyTraefik from 'fastify-mcp-sticky/traefik'
 import { Redis } from 'ioredis'
 import { mercurius } from 'mercurius'
@@ -22,11 +22,18 @@ const app = fastify({
 // A client of our own, so that the node starts while Redis is down.
 const redis = new Redis(REDIS_URL)
 redis.on('error', error => app.log.warn(error, 'redis'))
+// Hooks of onClose run in reverse: what is registered from here on is done with Redis by then.
+app.addHook('onClose', async () => redis.disconnect())
 
 await app.register(mcpSticky, {
   createServer: () => createServer(NODE_ID),
   redis,
-  node: { id: NODE_ID, url: NODE_URL ?? `http://${HOST}:${PORT}` }
+  node: { id: NODE_ID, url: NODE_URL ?? `http://${HOST}:${PORT}` },
+  // A session goes on when its node is gone: the node that is asked next takes it over.
+  orphan: 'adopt',
+  onAdopt: ({ sessionId }) => console.log(`${NODE_ID} has taken over session ${sessionId.slice(0, 21)}…`),
+  // Streams go on where they broke off, on any node.
+  eventStore: redisEventStore({ redis, log: app.log })
 })
 // A token makes the list of nodes readable for Traefik's HTTP provider.
 if (TRAEFIK_TOKEN !== undefined) {
@@ -45,16 +52,8 @@ app.addHook('onRequest', async (request, reply) => {
 await app.listen({ host: HOST, port: Number(PORT) })
 console.log(`${NODE_ID} is ready`)
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => { leave().catch(error => { app.log.error(error); process.exitCode = 1 }) })
-}
-
-/** Out of the proxy's pool first, then calls in flight, then the application. */
-async function leave (): Promise<void> {
-  await app.mcpSessions.drain()
-  await app.close()
-  redis.disconnect()
-}
+// Out of the proxy's pool first, then calls in flight, then the application.
+closeOnSignal(app)
 
 /** One line a request: verb, path, and the session, shortened since an id is a credential. */
 function show ({ method, url, headers }: FastifyRequest, reply: FastifyReply): void {

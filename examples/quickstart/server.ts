@@ -4,7 +4,7 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import type { ServerNotification, ServerRequest } from '@modelcontextprotocol/sdk/types.js'
 import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js'
 import fastify from 'fastify'
-import mcpSticky from 'fastify-mcp-sticky'
+import mcpSticky, { closeOnSignal } from 'fastify-mcp-sticky'
 import { z } from 'zod'
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>
@@ -56,8 +56,16 @@ function text (text: string): { content: [{ type: 'text', text: string }] } {
   return { content: [{ type: 'text', text }] }
 }
 
-const app = fastify({ logger: { level: process.env['LOG_LEVEL'] ?? 'info' } })
-await app.register(mcpSticky, { createServer })
+const app = fastify({
+  logger: { level: process.env['LOG_LEVEL'] ?? 'info' },
+  // Calls in flight are answered while the application closes, not refused by the framework.
+  return503OnClosing: false
+})
+await app.register(mcpSticky, {
+  createServer,
+  // Nothing has to notice that this node leaves: there is no other, and no proxy.
+  drain: { grace: 0 }
+})
 await app.listen({ port: Number(process.env['PORT'] ?? 3000), host: '127.0.0.1' })
 
 const { port } = app.server.address() as { port: number }
@@ -73,6 +81,4 @@ Connect a client:
 Ctrl-C stops it.
 `)
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => { app.close().catch(error => { app.log.error(error); process.exitCode = 1 }) })
-}
+closeOnSignal(app)
