@@ -28,8 +28,20 @@ export function atMost (name, target, figure) {
   return { name, target: `≤ ${target}`, figure, share, decides: share }
 }
 
-export function verdict ({ share, reach }, tolerance) {
+/** A figure that should stay below a target, and decides only above `gate`: what a machine with other work to do still reaches. */
+export function atMostGated (name, target, figure, gate) {
+  return { ...atMost(name, target, figure), decides: figure <= gate ? 1 : 0, gate }
+}
+
+/** A figure without a target. */
+export function shown (name, figure) {
+  return { name, target: '-', figure, decides: 1 }
+}
+
+export function verdict ({ share, figure, reach, gate }, tolerance) {
+  if (share === undefined) return '-'
   if (share >= 1) return 'met'
+  if (gate !== undefined) return figure <= gate ? `MISSED (fails above ${gate})` : `MISSED (above ${gate}: fails)`
   if (share >= tolerance) return 'within 80 %'
   return reach === undefined ? 'MISSED' : `MISSED (bare node:http: ${reach.toFixed(2)})`
 }

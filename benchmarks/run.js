@@ -1,15 +1,17 @@
-// `node run.js [--short] [--only throughput,redis,heap,streams,slope]`
+// `node run.js [--short] [--only throughput,redis,heap,streams,slope,forwarding,cluster,storm]`
 // Measures, prints a table, keeps the figures in results.json. Ends with 1 when
 // a figure misses its target; with --short, only when it is below 80 % of it.
 // A target that not even bare node:http reaches here is printed as missed; then
-// the row against bare node:http decides alone.
+// the row against bare node:http decides alone. What several processes do on
+// one machine decides only far beyond its target.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { HEARTBEAT, cluster, forwarding, storm } from './cluster.js'
 import { heapPerSession, memorySlope, mib, openStreams } from './memory.js'
 import { canPin } from './process/child.js'
 import { startRedis } from './process/redis.js'
 import { redisCommands } from './redis-commands.js'
-import { atLeast, atMost, table, verdict } from './report.js'
+import { atLeast, atMost, atMostGated, shown, table, verdict } from './report.js'
 import { throughput } from './throughput.js'
 
 const { values: { short, only } } = parseArgs({ options: { short: { type: 'boolean' }, only: { type: 'string' } } })
@@ -38,8 +40,7 @@ await step('redis', async () => {
   const result = await redisCommands({ calls: 1000, redis })
   for (const [command, count] of Object.entries(result.commands)) log(`${count} × ${command}`)
   log(`${result.heartbeats} commands of the node's heartbeat`)
-  const count = Object.values(result.commands).reduce((sum, count) => sum + count, 0)
-  figures.push(atMost('Redis commands of 1,000 local calls', 1, count))
+  figures.push(atMost('Redis commands of 1,000 local calls', 1, total(result.commands)))
   return result
 })
 
@@ -65,6 +66,38 @@ await step('slope', async () => {
   return result
 })
 
+await step('forwarding', async () => {
+  const result = await forwarding({ redis, ...(short ? { warmUp: 1000, calls: 2000 } : { warmUp: 3000, calls: 10_000 }) })
+  const { local, forwarded } = result.medians
+  log(`median of a call, one at a time: local ${(local * 1000).toFixed(0)} µs, forwarded ${(forwarded * 1000).toFixed(0)} µs`)
+  figures.push(atMostGated('latency of a forwarded call, times a local one', 2.5, result.ratio, 4))
+  return result
+})
+
+await step('cluster', async () => {
+  const result = await cluster({ redis, log, ...(short ? { warmUp: 4000, rounds: 5, calls: 1500 } : { warmUp: 20_000, rounds: 15, calls: 5000 }) })
+  figures.push(shown('calls/s of three nodes, round-robin, times header affinity', result.ratio))
+  for (const [name, { commands }] of [['round-robin', result.roundRobin], ['header affinity', result.affinity]]) {
+    for (const [command, count] of Object.entries(commands)) log(`${name}: ${count} × ${command}`)
+    figures.push(atMostGated(`Redis commands a call beside heartbeats, ${name}`, 0, besideHeartbeats(commands) / result.calls, 0.05))
+    // So that nothing that comes with every call can pass for a heartbeat.
+    figures.push(atMostGated('… heartbeats included', 0.05, total(commands) / result.calls, 0.05))
+  }
+  return result
+})
+
+await step('storm', async () => {
+  const result = await storm({ redis, sessions: short ? 1000 : 10_000 })
+  if (result.sessions < result.wanted) log(`ulimit -n is ${result.limit}: only ${result.sessions} sessions`)
+  for (const [command, count] of Object.entries(result.commands)) log(`${count} × ${command}`)
+  for (const [reason, count] of Object.entries(result.failures)) log(`${count} answers failed: ${reason}`)
+  figures.push(shown(`seconds from a node's death until its ${result.sessions} sessions are served`, result.all / 1000))
+  figures.push(shown('… of them until the first was', result.first / 1000))
+  figures.push(atMostGated('Redis commands to adopt a session, beside heartbeats', 4, besideHeartbeats(result.commands) / result.sessions, 6))
+  figures.push(atMostGated('answers that failed while sessions were adopted', 0, total(result.failures), 0))
+  return result
+})
+
 await redis.end()
 console.log('\n' + table(['figure', 'target', 'measured', 'verdict'], figures.map(figure => [
   figure.name, figure.target, Number.isInteger(figure.figure) ? figure.figure : figure.figure.toFixed(figure.figure < 100 ? 2 : 0), verdict(figure, tolerance)
@@ -78,4 +111,12 @@ async function step (name, measure) {
   const start = performance.now()
   results[name] = await measure()
   log(`took ${Math.round((performance.now() - start) / 1000)} s`)
+}
+
+function total (counts) {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0)
+}
+
+function besideHeartbeats ({ [HEARTBEAT]: _, ...commands }) {
+  return total(commands)
 }

@@ -1,6 +1,7 @@
 // The load generator: a process of its own, so that its work is not counted
 // as the server's.
 import { obey } from '../process/orders.js'
+import { awake } from './awake.js'
 import { Connection } from './connection.js'
 import { Session } from './session.js'
 
@@ -51,18 +52,10 @@ async function streams ({ port }) {
  */
 async function calls ({ port, count }) {
   const cpu = process.cpuUsage()
-  const start = performance.now()
   let left = count
-  let calling = true
-  const spin = () => { if (calling) setImmediate(spin) }
-  // Never asleep: to wake this process up would be the server's work, and on a
-  // virtual machine the dearest part of a write.
-  spin()
-  await Promise.all(sessions.get(port).map(async session => {
+  const elapsed = await awake(() => Promise.all(sessions.get(port).map(async session => {
     while (left-- > 0) await session.call()
-  }))
-  calling = false
-  const elapsed = performance.now() - start
+  })))
   const { user, system } = process.cpuUsage(cpu)
   return { perSecond: count / elapsed * 1000, busy: (user + system) / 1000 / elapsed }
 }

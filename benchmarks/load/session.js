@@ -48,11 +48,11 @@ export class Session {
 
   get connection () { return this.#connection }
 
-  /** Calls the tool and checks the answer. */
-  async call () {
+  /** Calls the tool and checks the answer; over its own connection or one to another node. */
+  async call (connection = this.#connection) {
     const id = this.#seq++
     if (id === 999999) this.#seq = 100000
-    const { status, head, body } = await this.#connection.send(this.#call(id))
+    const { status, head, body } = await connection.send(this.#call(id))
     if (status !== 200 || !body.includes(`"id":${id}`) || !body.includes(TEXT)) {
       throw new Error(`a call was answered with\n${head}\n\n${body}`)
     }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { freePort } from './free-port.js'
 
 /** A Redis server of our own, without persistence, on a free port. */
 export async function startRedis () {
@@ -26,13 +26,4 @@ export async function startRedis () {
       await exit
     }
   }
-}
-
-async function freePort () {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,6 +1,7 @@
 // The plugin with everything on: ids and headers checked, sessions bound to
 // their principal, the directory in Redis.
-// `node sticky.js <redis url> auto|json|sse`
+// `node sticky.js <redis url> auto|json|sse [port]`; with a port it is a node of
+// a cluster: what is not here is forwarded, what has lost its node adopted.
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import mcpSticky from '../../dist/index.js'
@@ -8,7 +9,7 @@ import { obey } from '../process/orders.js'
 import { createEcho } from './echo.js'
 import { KEEP_ALIVE } from './keep-alive.js'
 
-const [url, responseMode] = process.argv.slice(2)
+const [url, responseMode, port] = process.argv.slice(2)
 const redis = new Redis(url)
 const app = Fastify({ keepAliveTimeout: KEEP_ALIVE })
 
@@ -16,13 +17,14 @@ await app.register(mcpSticky, {
   createServer: () => createEcho(),
   redis,
   responseMode,
+  ...(port !== undefined && { node: { url: `http://127.0.0.1:${port}` }, orphan: 'adopt' }),
   principal: request => ({ issuer: 'bench', subject: request.headers['x-user'] }),
   session: { maxPerNode: 100_000, maxPerPrincipal: 100_000 }
 })
 
 obey({
   listen: async () => {
-    await app.listen({ host: '127.0.0.1', port: 0 })
+    await app.listen({ host: '127.0.0.1', port: Number(port ?? 0) })
     return app.server.address().port
   },
   streams,
