@@ -40,6 +40,8 @@ declare module 'fastify' {
 const MARGIN = 2000
 /** How long onClose may take, for the sessions and for the directory alike. */
 const CLOSE_BOUND = 5000
+/** Records say within minutes when a session was used last. */
+const TOUCHED = 10 * 60_000
 /** A node's lease is two beats long; a request for a lost owner is held for that and one beat more. */
 const LEASE_BEATS = 2
 
@@ -127,9 +129,9 @@ function fastifyOptions ({ prefix, logLevel, logSerializers }: McpStickyOptions)
 
 function chooseDirectory (app: FastifyInstance, options: McpStickyOptions, settings: Settings, node: NodeIdentity): SessionDirectory {
   const client = registeredClient(app, options.redis)
-  const { ttl } = settings.session
+  const { ttl, idleTimeout } = settings.session
   if (client !== undefined) {
-    return redisDirectory({ client, node, keyPrefix: settings.keyPrefix, ttl, heartbeat: settings.node.heartbeat, log: app.log })
+    return redisDirectory({ client, node, keyPrefix: settings.keyPrefix, ttl, heartbeat: settings.node.heartbeat, sweepAfter: idleTimeout + TOUCHED, log: app.log })
   }
   app.log.info('fastify-mcp-sticky: no Redis, so the session directory is in memory and serves this one node; register @fastify/redis or set the option redis for more')
   return memoryDirectory({ node, ttl })

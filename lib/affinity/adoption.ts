@@ -47,12 +47,11 @@ export class Adoption {
     this.#parts = parts
   }
 
-  /** The adoption of this session that is under way here. */
-  running (id: string): Promise<Adopted> | undefined {
-    return this.#running.get(id)
-  }
-
-  /** @throws DirectoryUnavailableError */
+  /**
+   * Takes a session over. Requests that want it meanwhile share the attempt, and
+   * its outcome: a burst of them counts as one failure.
+   * @throws DirectoryUnavailableError
+   */
   adopt (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
     const { id } = record
     let running = this.#running.get(id)

@@ -76,8 +76,8 @@ export class Affinity {
     const until = performance.now() + patience
     let fresh = false
     for (let declined = 0; ;) {
-      const here = await this.#arriving(errand)
-      if (here !== undefined) return here
+      const session = await this.#arrived(errand)
+      if (session !== undefined) return { do: 'serve', session }
       await sessions.leaving(id)
       let location: Location
       try {
@@ -142,13 +142,12 @@ export class Affinity {
     return true
   }
 
-  /** A session whose adoption is under way here. */
-  async #arriving ({ id, key, request }: Errand): Promise<Found | undefined> {
-    const adopted = await this.#parts.adoption?.running(id)?.catch(() => undefined)
-    const session = adopted?.outcome === 'adopted' ? adopted.session : this.#parts.sessions.get(id)
-    if (session === undefined || session !== this.#parts.sessions.get(id)) return undefined
-    if (session.principalKey === key) return await this.#parts.sessions.secured(session) === false ? undefined : { do: 'serve', session }
-    return isHop(request) ? refusal('not_owner') : refusal('unknown')
+  /** The caller's session, if it has come here meanwhile. Another principal's goes the way of one that is nowhere. */
+  async #arrived ({ id, key }: Errand): Promise<LocalSession | undefined> {
+    const { sessions } = this.#parts
+    const session = sessions.get(id)
+    if (session === undefined || session.principalKey !== key) return undefined
+    return await sessions.secured(session) === false ? undefined : session
   }
 
   async #forward (errand: Errand, url: string): Promise<Found | 'moved' | 'unreachable'> {

@@ -17,11 +17,14 @@ import { RecordKeeper, type Reclaimed } from './record-keeper.ts'
 import { RecordReader } from './record-reader.ts'
 import { pageIndex } from './record-scripts.ts'
 import { Removals } from './removals.ts'
+import { Sweeper } from './sweeper.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
 import { Watch } from './watch.ts'
 
 /** A node counts as gone after three missed beats. */
 const BEATS = 3
+/** Milliseconds between two looks at what dead nodes have left. */
+const SWEEP = 60_000
 /** How long `start` waits for a connection that is being made, in milliseconds. */
 const CONNECTING = 1000
 /** How long a session waits to be told whether it is still ours, and a claim for this node's beat, in milliseconds. */
@@ -36,6 +39,8 @@ export interface RedisDirectoryOptions {
   ttl: number
   /** Milliseconds between two beats. */
   heartbeat: number
+  /** Records of dead nodes go when nobody has asked for them this long, in milliseconds; Infinity or nothing: when they expire. */
+  sweepAfter?: number
   log: Log
 }
 
@@ -55,6 +60,7 @@ class RedisDirectory implements SessionDirectory {
   readonly #reader: RecordReader
   readonly #removals: Removals
   readonly #closeSet: CloseSet
+  readonly #sweeper: Sweeper | undefined
   readonly #owners = new OwnerCache()
   readonly #watch: Watch
   /** These are set by start; nothing but connections comes before. */
@@ -67,7 +73,7 @@ class RedisDirectory implements SessionDirectory {
   #flushing = false
 
   constructor (options: RedisDirectoryOptions) {
-    const { client, node, keyPrefix, heartbeat, log } = options
+    const { client, node, keyPrefix, heartbeat, sweepAfter = Infinity, log } = options
     this.#options = options
     this.#keys = redisKeys(keyPrefix)
     this.#availability = new Availability(log)
@@ -85,6 +91,16 @@ class RedisDirectory implements SessionDirectory {
     this.#reader = new RecordReader({ ...parts, registry: this.#registry })
     this.#removals = new Removals({ ...parts, reader: this.#reader })
     this.#closeSet = new CloseSet(this.#link, this.#keys, node.id)
+    if (sweepAfter !== Infinity) {
+      this.#sweeper = new Sweeper({
+        ...parts,
+        node,
+        log,
+        after: sweepAfter,
+        interval: SWEEP,
+        nodes: async () => ({ ids: await this.#registry.ids(), live: await this.#registry.alive() })
+      })
+    }
   }
 
   async start (owner: DirectoryOwner): Promise<void> {
@@ -244,6 +260,7 @@ class RedisDirectory implements SessionDirectory {
       this.#link.refresh()
       await this.#keeper.flush()
       await this.#removals.flush()
+      await this.#sweeper?.turn()
     } catch (err) {
       this.#availability.failed(err)
     } finally {
