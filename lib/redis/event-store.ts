@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
 import { OptionError } from '../errors.ts'
 import type { SessionEvents, SessionEventStore } from '../transport/mcp-server.ts'
 import type { Log } from './availability.ts'
@@ -61,6 +62,8 @@ class RedisEventStore implements SessionEventStore {
   readonly #token = randomUUID()
   /** By stream, the last entry that we know, oldest use first. */
   readonly #known = new Map<string, string>()
+  /** By stream, what resolves when its replays are over. */
+  readonly #replays = new Map<string, Promise<void>>()
   #sequence = 0
   #away = false
 
@@ -97,7 +100,10 @@ class RedisEventStore implements SessionEventStore {
     })
   }
 
-  /** @throws NoAnswer, TypeError for a name that is too long, or not visible ASCII. */
+  /**
+   * Settles after the replays of the stream that are under way in this process.
+   * @throws NoAnswer, TypeError for a name that is too long, or not visible ASCII.
+   */
   async storeEvent (stream: string, message: object): Promise<string> {
     checkStream(stream)
     const entry = await this.#events.append(this.#key(stream), {
@@ -110,6 +116,8 @@ class RedisEventStore implements SessionEventStore {
       open: undefined
     })
     this.#remember(stream, entry)
+    // The SDK's transport gives an event to the connection that it knows when this returns, and knows a resumed one only after its replay.
+    await this.#replays.get(stream)
     return eventId({ stream, entry })
   }
 
@@ -120,7 +128,10 @@ class RedisEventStore implements SessionEventStore {
 
   async replayEventsAfter (id: string, { send }: { send: (eventId: string, message: any) => Promise<void> }): Promise<string> {
     const place = placeOf(id)
-    return place !== undefined && await this.#events.replay(this.#key(place.stream), place, send) ? place.stream : ''
+    if (place === undefined) return ''
+    const replay = this.#events.replay(this.#key(place.stream), place, send)
+    this.#follow(place.stream, replay)
+    return await replay ? place.stream : ''
   }
 
   stop (): void {
@@ -129,6 +140,15 @@ class RedisEventStore implements SessionEventStore {
 
   #key (stream: string): string {
     return this.#keys.events(scopeOf(stream))
+  }
+
+  #follow (stream: string, replay: Promise<unknown>): void {
+    const over = Promise.allSettled([replay, this.#replays.get(stream)]).then(async () => {
+      // Whoever waits for the replay hears of it first.
+      await turn()
+      if (this.#replays.get(stream) === over) this.#replays.delete(stream)
+    })
+    this.#replays.set(stream, over)
   }
 
   #remember (stream: string, entry: string): void {

@@ -201,6 +201,26 @@ t.test('trimmed while somebody reads: the replay stops, with an error', async t 
   t.ok(seen.length < 149)
 })
 
+t.test('an event that is stored in the middle of a replay of its stream is told after it', async t => {
+  const keyPrefix = randomPrefix()
+  const store = storeOn(t, client, { keyPrefix })
+  const [first] = await storeAll(store, 'a', [note(1), note(2)])
+  const order: string[] = []
+  let storing: Promise<unknown> | undefined
+  await store.replayEventsAfter(first!, {
+    send: async () => {
+      storing ??= store.storeEvent('a', note(3)).then(() => order.push('stored'))
+      await until('it is in Redis', async () => await client.xlen(`${keyPrefix}events:a`) === 3)
+      await store.storeEvent('b', note(4))
+      order.push('other stream')
+    }
+  }).then(() => order.push('replayed'))
+  await storing
+  t.same(order, ['other stream', 'replayed', 'stored'])
+  await t.rejects(store.replayEventsAfter(first!, { send: async () => { throw new Error('left') } }), { message: 'left' })
+  await t.resolves(store.storeEvent('a', note(5)), 'nor does a replay that failed hold it back')
+})
+
 t.test('after a takeover nothing of the older incarnation is taken, and nothing comes twice', async t => {
   const store = storeOn(t, client)
   const old = incarnation(store)

@@ -265,7 +265,7 @@ t.test('Redis away: a turn resolves; back: it goes on', async t => {
   await scene.node('dead')
   await scene.session('dead')
   const log = keptLog()
-  const sweeper = scene.sweeper({ log: log })
+  const sweeper = scene.sweeper({ log })
   own.pause()
   t.same(await sweeper.turn(), { swept: 0 })
   t.same(await sweeper.turn(), { swept: 0 })
@@ -286,10 +286,10 @@ t.test('what Redis refuses is said, without ids, and a list of nodes that fails'
   const scene = new Scene(t, client)
   const log = keptLog()
   await client.hset(scene.keys.sweeper, 'not', 'a string')
-  t.same(await scene.sweeper({ log: log }).turn(), { swept: 0 })
+  t.same(await scene.sweeper({ log }).turn(), { swept: 0 })
   await client.del(scene.keys.sweeper)
   const nodes = async (): Promise<never> => { throw new Error('in vain') }
-  t.same(await scene.sweeper({ log: log, nodes }).turn(), { swept: 0 })
+  t.same(await scene.sweeper({ log, nodes }).turn(), { swept: 0 })
   t.match(log.lines, [{ level: 'warn', message: 'sweeping failed', fields: { why: /WRONGTYPE/ } }, { level: 'warn', fields: { why: /in vain/ } }])
 })
 
