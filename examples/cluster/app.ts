@@ -26,7 +26,7 @@ redis.on('error', error => app.log.warn(error, 'redis'))
 app.addHook('onClose', async () => redis.disconnect())
 
 await app.register(mcpSticky, {
-  createServer: () => createServer(NODE_ID),
+  createServer: ({ sessionId }) => createServer(NODE_ID, () => app.mcpSessions.get(sessionId)!),
   redis,
   node: { id: NODE_ID, url: NODE_URL ?? `http://${HOST}:${PORT}` },
   // A session goes on when its node is gone: the node that is asked next takes it over.

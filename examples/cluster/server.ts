@@ -5,10 +5,15 @@ import { z } from 'zod'
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>
 
-/** One server a session: what it closes over is the session's state, and lives in this node alone. */
-export function createServer (node: string): McpServer {
+/** Something small that goes with the session when another node takes it over. */
+export interface Kept { state: unknown }
+
+/**
+ * One server a session: what it closes over is the session's state, and lives
+ * in this node alone. The notes are in `session.state`, and so outlive it.
+ */
+export function createServer (node: string, session: () => Kept): McpServer {
   const server = new McpServer({ name: 'cluster', version: '1.0.0' })
-  const notes: string[] = []
   let calls = 0
 
   server.registerTool('whoami', {
@@ -16,10 +21,12 @@ export function createServer (node: string): McpServer {
   }, async () => text(JSON.stringify({ node, calls: ++calls })))
 
   server.registerTool('remember', {
-    description: 'Keeps a note for the rest of this session and returns all notes so far',
+    description: 'Keeps a note for the rest of this session, whatever becomes of its node, and returns all notes so far',
     inputSchema: { note: z.string().min(1).describe('What to remember') }
   }, async ({ note }) => {
-    notes.push(note)
+    const kept = session()
+    const notes = [...kept.state as string[] | undefined ?? [], note]
+    kept.state = notes
     return text(JSON.stringify({ node, notes }))
   })
 

@@ -25,7 +25,7 @@ export function whatToTry (origin: string, certificate: string, members: Member[
   VS Code, Cursor, Claude Code (started with NODE_EXTRA_CA_CERTS=${certificate}):
     { "mcpServers": { "cluster": { "type": "http", "url": "${origin}/mcp" } } }
 
-  Take a node away, suddenly or politely; the sessions of the others don't notice:
+  Take a node away, suddenly or politely. Its sessions go on elsewhere, those of the others don't notice:
     kill -9 ${victim.child.pid}
     kill ${victim.child.pid}
 
