@@ -43,6 +43,8 @@ export class Link {
   readonly #client: RedisClient
   readonly #events: LinkEvents
   readonly #breakers = new Map<string, Breaker>()
+  /** Scripts that a server has, as far as we know: master and digest. */
+  readonly #loaded = new Set<string>()
   readonly #unwatch: () => void
 
   constructor (client: RedisClient, events: LinkEvents) {
@@ -54,6 +56,7 @@ export class Link {
         if (master !== undefined) events.masterGone()
       },
       renewed: master => {
+        this.#loaded.clear()
         if (master === undefined) this.#breakers.clear()
         else this.#breakers.get(master)?.reset()
         events.reconnected()
@@ -92,9 +95,10 @@ export class Link {
 
   issue (call: Call, bound = BOUND): Issued {
     if (!this.ready) return refused('the client is not connected')
-    const breaker = this.#breakerOf(call.key)
+    const master = this.#masterOf(call.key)
+    const breaker = this.#breakerOf(master)
     if (!breaker.admits()) return refused('the server does not answer')
-    const command = this.#send(call)
+    const command = this.#send(call, `${master} ${call.script.sha}`)
     return { answer: bounded(command, bound, breaker), settled: command.catch(() => {}) }
   }
 
@@ -108,20 +112,27 @@ export class Link {
     this.#unwatch()
   }
 
-  async #send ({ script, key, args }: Call): Promise<unknown> {
+  /** A script that the server is not known to have goes in full: many that are refused at once would all have to be sent again. */
+  async #send ({ script, key, args }: Call, where: string): Promise<unknown> {
     try {
-      return await this.#client.evalsha(script.sha, 1, key, ...args)
+      if (this.#loaded.has(where)) return await this.#client.evalsha(script.sha, 1, key, ...args)
     } catch (err) {
       if (!(err instanceof Error && err.message.startsWith('NOSCRIPT'))) throw err
+      this.#loaded.delete(where)
+      if (!this.ready) throw new NoAnswer('the client is not connected')
     }
-    if (!this.ready) throw new NoAnswer('the client is not connected')
-    return await this.#client.eval(script.lua, 1, key, ...args)
+    const answer = await this.#client.eval(script.lua, 1, key, ...args)
+    this.#loaded.add(where)
+    return answer
   }
 
-  #breakerOf (key: string): Breaker {
-    const master = isCluster(this.#client)
-      ? this.#client.slots[keySlot((this.#client.options.keyPrefix ?? '') + key)]?.[0] ?? 'unassigned'
-      : 'server'
+  /** `host:port` on a Cluster. */
+  #masterOf (key: string): string {
+    if (!isCluster(this.#client)) return 'server'
+    return this.#client.slots[keySlot((this.#client.options.keyPrefix ?? '') + key)]?.[0] ?? 'unassigned'
+  }
+
+  #breakerOf (master: string): Breaker {
     let breaker = this.#breakers.get(master)
     if (!breaker) {
       breaker = new Breaker({

@@ -105,7 +105,7 @@ export class OwnRecords {
   async claim ({ id, node, epoch, released }: SessionRecord): Promise<string | undefined> {
     const { link, keys, node: own, ttl } = this.#parts
     const written = own.epoch
-    const args = [own.id, written, String(ttl), node, epoch, released === true ? '1' : '', own.url ?? '']
+    const args = [...this.#ours(), written, String(ttl), own.url ?? '', node, epoch, released === true ? '1' : '']
     return Number(await link.run(claimRecord, keys.session(id), args)) === 1 ? written : undefined
   }
 

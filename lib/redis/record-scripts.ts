@@ -94,22 +94,20 @@ return 1`)
 /**
  * Takes a record over from the owner that it was seen with. A record that was
  * seen released must be so still: its owner may have taken it back under the
- * same epoch. One that is ours under this epoch is an earlier claim.
- * KEYS[1] record; ARGV our node, our epoch, ttl (ms), the node and epoch it was seen with,
- * '1' if it was released or '', our url or ''.
+ * same epoch. One that is ours is an earlier claim.
+ * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), our url or '', then
+ * the node and epoch it was seen with, '1' if it was released or ''.
  * Returns 1 claimed, 0 another owner's, -1 absent.
  */
-export const claimRecord = script(`
-local owner = redis.call('HMGET', KEYS[1], 'node', 'epoch', 'released')
+export const claimRecord = script(`${OWNER}
 if not owner[1] then return -1 end
-local claimed = owner[1] == ARGV[1] and owner[2] == ARGV[2] and not owner[3]
-local seen = owner[1] == ARGV[4] and (owner[2] or '') == ARGV[5] and (owner[3] or ARGV[6] == '')
-if not claimed and not seen then return 0 end
+local seen = owner[1] == ARGV[6] and epoch == ARGV[7] and (owner[3] or ARGV[8] == '')
+if not seen and (not ours or owner[3]) then return 0 end
 ${NOW}
-redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', ARGV[2], 'lastSeenAt', now)
+redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
 redis.call('HDEL', KEYS[1], 'released', 'url')
-if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'url', ARGV[7]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'url', ARGV[5]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
 
 /**

@@ -83,7 +83,7 @@ class MemoryDirectory implements SessionDirectory {
   async claim (seen: SessionRecord): Promise<'claimed' | 'lost'> {
     if (!this.#leased()) throw new DirectoryUnavailableError('this node could not say that it is alive')
     const record = this.#read(seen.id)
-    if (!record || !(this.#claimed(record) || isAsSeen(record, seen))) return 'lost'
+    if (!record || !(this.#owns(record) || isAsSeen(record, seen))) return 'lost'
     record.node = this.#node.id
     record.url = this.#node.url
     record.released = undefined
@@ -220,11 +220,6 @@ class MemoryDirectory implements SessionDirectory {
 
   #owns ({ node, epoch, released }: SessionRecord): boolean {
     return node === this.#node.id && epoch.startsWith(`${this.#node.incarnation}.`) && released !== true
-  }
-
-  /** By an earlier claim of ours. */
-  #claimed (record: SessionRecord): boolean {
-    return this.#owns(record) && record.epoch === this.#node.epoch
   }
 
   #ownerOf (record: SessionRecord): MemoryNode | undefined {

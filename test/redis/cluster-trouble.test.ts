@@ -12,7 +12,7 @@ async function setUp (t: Test, replicas = 0) {
   const keyPrefix = randomPrefix()
   const clients = [connectCluster(t, servers), connectCluster(t, servers)] as const
   for (const client of clients) await until('the client is ready', () => client.status === 'ready')
-  const a = await startNode(t, clients[0], { keyPrefix })
+  const a = await startNode(t, clients[0], { keyPrefix, lease: true })
   const b = await startNode(t, clients[1], { keyPrefix })
   const records = Array.from({ length: 100 }, () => a.node.open())
   for (const record of records) await a.directory.add(record)
@@ -75,6 +75,7 @@ t.test('a hanging master is failed over, and the directory follows', async t => 
   await until('the records are found on the promoted replica', () => allFound(b, [...records, late]))
   const more = a.node.open()
   await until('new sessions are written again', () => a.directory.add(more))
+  await until('all are of the node\'s epoch', () => [...a.node.ids()].every(id => a.node.epochs.get(id) === a.node.identity.epoch))
   t.strictSame(a.node.ended, [])
   hung.resume()
 })

@@ -95,8 +95,8 @@ t.test('on a Cluster the breaker is the key\'s master\'s, the client\'s own pref
     nodes: () => [],
     refreshSlotsCache () {},
     connect: async () => {},
-    evalsha: (_sha, _keys, key) => key === 'hung' ? new Promise(() => {}) : Promise.resolve([]),
-    eval: async () => [],
+    evalsha: async () => [],
+    eval: (_lua, _keys, key) => key === 'hung' ? new Promise(() => {}) : Promise.resolve([]),
     on () {},
     off () {}
   }
