@@ -102,7 +102,7 @@ async function attempted (client, failures) {
     await client.session.call(connection)
     return true
   } catch (error) {
-    const [reason] = /"reason":"\w+"|HTTP\/1.1 \d+/.exec(error.message) ?? [error.message]
+    const [reason] = /"reason":"\w+"/.exec(error.message) ?? [error.message]
     failures[reason] = (failures[reason] ?? 0) + 1
     connection.close()
     client.connections = [await Connection.open(client.port)]
