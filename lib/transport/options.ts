@@ -2,21 +2,11 @@ import type { AnswerWait } from './answer-wait.ts'
 import type { Secured } from './fence.ts'
 import type { KeepAlive } from './keep-alive.ts'
 import type { EventStore } from './mcp-server.ts'
+import type { OpeningListeners } from './opening.ts'
 import type { ResponseMode } from './post-answer.ts'
 import type { TransportLog } from './stream-host.ts'
 
-/** What becomes of an initialize request. Exactly one of the two is called; neither by a replay. */
-export interface Opening {
-  /**
-   * The server accepted. The answer, whose headers carry the session id, waits
-   * for this; a rejection turns it into an error.
-   */
-  onInitialized?: (result: Record<string, unknown>) => Promise<void> | void
-  /** The server refused: there is no session. Called before the answer is sent. */
-  onInitializeFailed?: () => void
-}
-
-export interface TransportOptions extends Opening {
+export interface TransportOptions extends OpeningListeners {
   sessionId: string
   /**
    * Random, of this server object alone: names its requests to the client and

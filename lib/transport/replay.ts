@@ -55,7 +55,7 @@ export class Replaying {
   run (replay: SessionReplay, expectedVersion: string, bound: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#fail = reject
-      const timer = setTimeout(() => reject(new ReplayError(`the server did not answer within ${bound} ms`)), bound).unref()
+      const timer = setTimeout(() => reject(new ReplayError(`the server did not answer within ${bound} ms`)), bound)
       this.#play(replay, expectedVersion).then(resolve, reject).finally(() => clearTimeout(timer))
     })
   }

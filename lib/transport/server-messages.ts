@@ -5,12 +5,10 @@ import type { PostAnswer, ResponseMode } from './post-answer.ts'
 import type { SessionStreams } from './session-streams.ts'
 import type { SseStream } from './sse-stream.ts'
 
-export interface ServerMessagesOptions {
-  /** Of the server object; see ClientRequests. */
-  token: string
-  responseMode: ResponseMode
-  calls: ReadonlyMap<RequestId, PostAnswer>
-  streams: SessionStreams
+/** What the server's messages need of their session. */
+export interface ServerMessagesHost {
+  readonly responseMode: ResponseMode
+  readonly calls: ReadonlyMap<RequestId, PostAnswer>
   /** A message that the client will not get. */
   dropped: (what: string) => void
 }
@@ -23,11 +21,14 @@ export interface ServerMessagesOptions {
 export class ServerMessages {
   /** The server's requests, and their ids on the wire. */
   readonly asked: ClientRequests
-  readonly #options: ServerMessagesOptions
+  readonly #host: ServerMessagesHost
+  readonly #streams: SessionStreams
 
-  constructor (options: ServerMessagesOptions) {
-    this.asked = new ClientRequests(options.token)
-    this.#options = options
+  /** `token` is the server object's own; see ClientRequests. */
+  constructor (token: string, host: ServerMessagesHost, streams: SessionStreams) {
+    this.asked = new ClientRequests(token)
+    this.#host = host
+    this.#streams = streams
   }
 
   /** @throws NoStreamError for a request about a call that no stream can carry. */
@@ -38,13 +39,12 @@ export class ServerMessages {
   }
 
   #ask (message: JsonRpcRequest, related: RequestId | undefined): Promise<void> | undefined {
-    const { calls, streams } = this.#options
     const request = this.asked.outbound(message)
     if (related === undefined) {
-      this.asked.sent(message.id, streams.newest)
-      return streams.standalone.send(request)
+      this.asked.sent(message.id, this.#streams.newest)
+      return this.#streams.standalone.send(request)
     }
-    const stream = this.#carrier(calls.get(related))
+    const stream = this.#carrier(this.#host.calls.get(related))
     // The handler waits for the answer: it should learn at once that none will come.
     if (stream === undefined) throw new NoStreamError(message.method)
     this.asked.sent(message.id, stream)
@@ -55,21 +55,20 @@ export class ServerMessages {
   #giveUp (message: JsonRpcNotification, related: RequestId | undefined): Promise<void> | undefined {
     const { message: cancellation, stream } = this.asked.cancelled(message)
     if (stream?.reachable === true) return stream.send(cancellation)
-    if (this.#options.streams.standalone.withdraw(cancellation.params?.['requestId'])) return undefined
+    if (this.#streams.standalone.withdraw(cancellation.params?.['requestId'])) return undefined
     return this.#notify(cancellation, related)
   }
 
   #notify (message: JsonRpcNotification, related: RequestId | undefined): Promise<void> | undefined {
-    const { calls, streams, dropped } = this.#options
-    if (related === undefined) return streams.standalone.send(message)
-    const answer = calls.get(related)
+    if (related === undefined) return this.#streams.standalone.send(message)
+    const answer = this.#host.calls.get(related)
     // A server may greet its client while it answers initialize, before any stream can be there.
-    if (answer?.initialize === true) return streams.standalone.send(message)
+    if (answer?.initialize === true) return this.#streams.standalone.send(message)
     // Progress stops with the call (spec 2025-11-25, Progress).
     const late = answer === undefined && message.method === 'notifications/progress'
     const stream = late ? undefined : this.#carrier(answer)
     if (stream === undefined) {
-      dropped(message.method)
+      this.#host.dropped(message.method)
       return undefined
     }
     return stream.send(message)
@@ -77,7 +76,6 @@ export class ServerMessages {
 
   /** The stream for a message about a call. Where the call's answer is no stream, or over, it is the newest standalone one. */
   #carrier (answer: PostAnswer | undefined): SseStream | undefined {
-    const { responseMode, streams } = this.#options
-    return answer === undefined || responseMode === 'json' ? streams.newest : answer.channel()
+    return answer === undefined || this.#host.responseMode === 'json' ? this.#streams.newest : answer.channel()
   }
 }

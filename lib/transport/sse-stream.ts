@@ -213,7 +213,10 @@ export class SseStream implements Silent {
 
   async #stored (message: object): Promise<string | undefined> {
     try {
-      const id = await (this.#host.events as SessionEvents).storeEvent(this.name!, message, ...this.#about === undefined ? [] : [this.#about])
+      const events = this.#host.events!
+      const about = this.#about
+      if (about === undefined) return await events.storeEvent(this.name!, message)
+      const id = await (events as SessionEvents).storeEvent(this.name!, message, about)
       this.#about = undefined
       return id
     } catch (error) {

@@ -10,7 +10,8 @@ import type { MessageExtra } from './extra.ts'
 import { Fence } from './fence.ts'
 import { failure, isRequest, sessionEnded } from './messages.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, JsonRpcResult, RequestId } from './messages.ts'
-import type { Opening, TransportOptions } from './options.ts'
+import { Opening } from './opening.ts'
+import type { TransportOptions } from './options.ts'
 import { PostAnswer } from './post-answer.ts'
 import type { AnswerHost, ResponseMode } from './post-answer.ts'
 import { Memory } from './remembered.ts'
@@ -49,15 +50,14 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   readonly #versions = new SessionVersions()
   readonly #fence: Fence | undefined
   readonly #memory: Memory | undefined
-  /** Undefined once it is over: what it refers to should not live as long as the session. */
-  #opening: Opening | undefined
+  readonly #opening: Opening
   #replaying: Replaying | undefined
   /** Made when the server first says something that is no response. */
   #serverMessages: ServerMessages | undefined
   #closed = false
 
   constructor (options: TransportOptions) {
-    const { onInitialized, onInitializeFailed, secured, remember } = options
+    const { secured, remember } = options
     this.sessionId = options.sessionId
     this.responseMode = options.responseMode
     this.waits = options.waits
@@ -66,7 +66,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     this.#streams = new SessionStreams(options)
     this.#fence = secured && new Fence(secured)
     this.#memory = remember && new Memory(remember, text => this.#warn(text))
-    this.#opening = { ...(onInitialized && { onInitialized }), ...(onInitializeFailed && { onInitializeFailed }) }
+    this.#opening = new Opening(options)
   }
 
   // What the routes ask.
@@ -136,7 +136,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
    * `expectedVersion`, or needs more than `bound` milliseconds: there is no session then.
    */
   async replay (replay: SessionReplay, expectedVersion: string, extra: MessageExtra, bound = 5000): Promise<void> {
-    this.#opening = undefined
+    this.#opening.over()
     this.#replaying = new Replaying({
       token: this.#token,
       deliver: message => this.deliver(message, extra),
@@ -248,13 +248,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   #send (message: JsonRpcMessage, related: RequestId | undefined): Promise<void> | undefined {
     if (!('method' in message)) return this.#respond(message)
     if (this.#closed) throw new SessionEndedError()
-    this.#serverMessages ??= new ServerMessages({
-      token: this.#token,
-      responseMode: this.responseMode,
-      calls: this.calls,
-      streams: this.#streams,
-      dropped: what => this.dropped(what)
-    })
+    this.#serverMessages ??= new ServerMessages(this.#token, this, this.#streams)
     // The calls of a replay are none of the client's.
     return this.#serverMessages.send(message, this.#replaying === undefined ? related : undefined)
   }
@@ -268,7 +262,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     }
     if (answer.initialize && 'result' in response) return this.#initialized(answer, response)
     this.calls.delete(id)
-    if (answer.initialize) this.#refused()
+    if (answer.initialize) this.#opening.refused()
     else if (this.#memory !== undefined && 'result' in response) this.#memory.accepted(answer.request(id))
     try {
       answer.respond(response)
@@ -281,12 +275,10 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
 
   async #initialized (answer: PostAnswer, response: JsonRpcResult): Promise<void> {
     const { id, result } = response
-    const opening = this.#opening
     let final: JsonRpcResult | JsonRpcError = response
-    this.#opening = undefined
     this.#versions.negotiated = String(result['protocolVersion'])
     try {
-      await opening?.onInitialized?.(result)
+      await this.#opening.accepted(result)
     } catch (error) {
       this.#log.error(this.#facts(error), 'a session could not be opened')
       final = failure(id, 'Internal error')
@@ -297,13 +289,6 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     answer.respond(final)
   }
 
-  /** initialize is about to be answered with an error. */
-  #refused (): void {
-    const opening = this.#opening
-    this.#opening = undefined
-    opening?.onInitializeFailed?.()
-  }
-
   /** The server could not take a request. */
   #fail (id: RequestId): void {
     if (this.calls.has(id)) this.#respond(failure(id, 'Internal error'))
@@ -312,7 +297,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   /** Answers a call because the session ends. */
   #end (id: RequestId, answer: PostAnswer): void {
     this.calls.delete(id)
-    if (answer.initialize) this.#refused()
+    if (answer.initialize) this.#opening.refused()
     answer.fail(sessionEnded(id))
   }
 

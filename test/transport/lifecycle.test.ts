@@ -1,6 +1,8 @@
 // initialize, versions, cancellation, and the end of a session.
 import t from 'tap'
 import { FakeExchange } from '../fixtures/fake-exchange.ts'
+import { MemoryEventStore } from '../fixtures/memory-event-store.ts'
+import { until } from '../fixtures/until.ts'
 import { HTTP, notification, request, result, SESSION_ID, wiredTransport } from '../fixtures/wired-transport.ts'
 
 const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'c', version: '1' } }
@@ -176,6 +178,52 @@ t.test('endStreams lets JSON calls finish', async t => {
   t.match(stream.messages.at(-1), { id: 2, error: { data: { reason: 'session_ended' } } })
   await transport.send(result(1))
   t.same(json.body, result(1))
+})
+
+for (const [client, version, eventStore] of [['without an event store', '2025-11-25', undefined], ['with one, of an older client', '2025-06-18', new MemoryEventStore()]] as const) {
+  t.test(`clients of standalone streams that end are told when to come back (${client})`, async t => {
+    const { transport, post, get, open } = wiredTransport({ retry: 700, eventStore })
+    await open(version)
+    const call = post(request(1))
+    await transport.send(notification('n'), { relatedRequestId: 1 })
+    const standalone = get()
+    transport.endStreams()
+    await until('both end', () => standalone.ended && call.ended)
+    t.same(standalone.events, [{ retry: '700' }])
+    t.match(call.messages.at(-1), { id: 1, error: { data: { reason: 'session_ended' } } })
+    t.same(call.events.filter(({ retry }) => retry !== undefined), [], 'nobody comes back for an answer')
+  })
+}
+
+t.test('a stream that a newer one has displaced is not told to come back', async t => {
+  const { get, open } = wiredTransport({ retry: 700 })
+  await open()
+  const oldest = get()
+  for (let n = 0; n < 4; n++) get()
+  t.ok(oldest.ended)
+  t.same(oldest.events, [])
+})
+
+t.test('idle is when the last call in flight is over, however it ends', async t => {
+  const { transport, post, open } = wiredTransport()
+  await open()
+  await transport.idle()
+  for (const end of [
+    () => transport.send(result(2)),
+    () => post(notification('notifications/cancelled', { requestId: 2 })),
+    () => transport.close()
+  ]) {
+    let idle = 0
+    const calls = [post(request(1)), post(request(2))]
+    const waiting = [transport.idle(), transport.idle()].map(one => one.then(() => { idle++ }))
+    await transport.send(result(1))
+    await new Promise(resolve => setImmediate(resolve))
+    t.equal(idle, 0)
+    await end()
+    await Promise.all(waiting)
+    t.equal(idle, 2)
+    t.ok(calls.every(call => call.answered))
+  }
 })
 
 t.test('handlers learn the session and the request', async t => {
