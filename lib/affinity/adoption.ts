@@ -6,6 +6,10 @@ import type { SessionDirectory, SessionRecord } from '../sessions/directory.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { MessageExtra } from '../transport/extra.ts'
+import { Limiter } from './limiter.ts'
+
+/** Adoptions at once; a node's death makes thousands of orphans. */
+const AT_ONCE = 64
 
 /** The request that wants the session, and who sent it. */
 export interface Wanted {
@@ -42,6 +46,7 @@ export interface AdoptionParts {
 export class Adoption {
   readonly #parts: AdoptionParts
   readonly #running = new Map<string, Promise<Adopted>>()
+  readonly #limiter = new Limiter(AT_ONCE)
 
   constructor (parts: AdoptionParts) {
     this.#parts = parts
@@ -56,7 +61,7 @@ export class Adoption {
     const { id } = record
     let running = this.#running.get(id)
     if (running === undefined) {
-      running = this.#adopt(record, wanted).finally(() => this.#running.delete(id))
+      running = this.#limiter.run(() => this.#adopt(record, wanted)).finally(() => this.#running.delete(id))
       this.#running.set(id, running)
     }
     return running

@@ -9,6 +9,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import type { Adopted, Adoption } from './adoption.ts'
 import type { Forwarded, Forwarder } from './forwarder.ts'
+import { Limiter } from './limiter.ts'
 import { decide } from './misroute.ts'
 import type { Policies } from './misroute.ts'
 
@@ -20,6 +21,8 @@ export const RETRY_AFTER = 2
 const NOT_OWNER = 421
 /** Waits before a session is looked for again whose owner says it is not, in milliseconds: it may be on its way to another. */
 const LOOKS = [0, 50, 100, 200, 400]
+/** Sessions that are looked for again at once. */
+const LOOKS_AT_ONCE = 256
 /** Other nodes that are tried for a session that does not fit here. */
 const CANDIDATES = 3
 
@@ -63,6 +66,7 @@ export interface AffinityParts {
 /** Finds the sessions that are not here: forwards to their owners, adopts orphans, or says why not. */
 export class Affinity {
   readonly #parts: AffinityParts
+  readonly #looks = new Limiter(LOOKS_AT_ONCE)
 
   constructor (parts: AffinityParts) {
     this.#parts = parts
@@ -81,7 +85,7 @@ export class Affinity {
       await sessions.leaving(id)
       let location: Location
       try {
-        location = await directory.locate(id, { fresh })
+        location = fresh ? await this.#looks.run(() => directory.locate(id, { fresh })) : await directory.locate(id)
       } catch (error) {
         if (!(error instanceof DirectoryUnavailableError)) throw error
         return this.#byTag(errand, error)
@@ -184,8 +188,9 @@ export class Affinity {
     }
   }
 
-  /** The session cannot be adopted here: another node may. */
+  /** The session cannot be adopted here: another node may, first of all the one that asks. */
   async #elsewhere (errand: Errand, reason: 'node_closing' | 'node_full'): Promise<Found> {
+    if (isHop(errand.request)) return refusal('not_owner')
     return await this.delegate(errand) ?? refusal(reason, { retryAfter: RETRY_AFTER })
   }
 
