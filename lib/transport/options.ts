@@ -4,7 +4,7 @@ import type { KeepAlive } from './keep-alive.ts'
 import type { EventStore } from './mcp-server.ts'
 import type { OpeningListeners } from './opening.ts'
 import type { ResponseMode } from './post-answer.ts'
-import type { TransportLog } from './stream-host.ts'
+import type { TransportLog } from './session-log.ts'
 
 export interface TransportOptions extends OpeningListeners {
   sessionId: string

@@ -1,4 +1,3 @@
-import { shortId } from '../session-id.ts'
 import { eventsOf, isExpired, knowsSessions, sessionEvents } from './events.ts'
 import type { Exchange } from './exchange.ts'
 import type { KeepAlive } from './keep-alive.ts'
@@ -6,9 +5,10 @@ import type { EventStore, SessionEvents } from './mcp-server.ts'
 import type { JsonRpcRequest } from './messages.ts'
 import { StreamNames, streamOfEvent } from './resumption.ts'
 import type { Resumed, StreamKind } from './resumption.ts'
+import type { SessionLog } from './session-log.ts'
 import { SseStream } from './sse-stream.ts'
 import { StandaloneStreams } from './standalone-streams.ts'
-import type { StreamHost, TransportLog } from './stream-host.ts'
+import type { StreamHost } from './stream-host.ts'
 
 export interface SessionStreamsOptions {
   sessionId: string
@@ -17,14 +17,13 @@ export interface SessionStreamsOptions {
   /** Milliseconds that a client should wait before it comes back to a stream. */
   retry?: number | undefined
   keepAlive: KeepAlive
-  log: TransportLog
 }
 
 /** All SSE streams of one session, those that are open and those that can be resumed. */
 export class SessionStreams implements StreamHost {
   readonly retry: number | undefined
   readonly keepAlive: KeepAlive
-  readonly log: TransportLog
+  readonly log: SessionLog
   ended = false
   readonly #sessionId: string
   readonly #token: string
@@ -38,16 +37,15 @@ export class SessionStreams implements StreamHost {
   #standalone: StandaloneStreams | undefined
   #names: StreamNames | undefined
 
-  constructor (options: SessionStreamsOptions) {
+  constructor (options: SessionStreamsOptions, log: SessionLog) {
     this.#sessionId = options.sessionId
     this.#token = options.token
     this.#store = options.eventStore
     this.retry = options.retry
     this.keepAlive = options.keepAlive
-    this.log = options.log
+    this.log = log
   }
 
-  get label (): string { return shortId(this.#sessionId) }
   get size (): number { return this.#open.size }
   /** Whether there is an event store, so that streams can be resumed. */
   get resumable (): boolean { return this.#store !== undefined }
@@ -105,7 +103,7 @@ export class SessionStreams implements StreamHost {
       name = await streamOfEvent(events, lastEventId)
     } catch (error) {
       if (isExpired(error)) return 'expired'
-      this.log.warn({ session: this.label, err: error }, 'the event store failed; a stream could not be resumed')
+      this.log.warn('the event store failed; a stream could not be resumed', { err: error })
       return 'unknown'
     }
     const kind = name && this.#named.kindOf(name)

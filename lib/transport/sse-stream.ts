@@ -167,7 +167,7 @@ export class SseStream implements Silent {
       return 'expired'
     }
     if (error !== undefined) {
-      this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed in a replay; the client may resume again')
+      this.#host.log.warn('the event store failed in a replay; the client may resume again', { err: error })
     }
     if (out === undefined) open()
     if (error !== undefined || this.#finished || !wanted()) this.shut()
@@ -206,7 +206,7 @@ export class SseStream implements Silent {
     const out = this.#out
     if (out === undefined || !out.open || out.write(frames)) return true
     if (out.buffered <= MAX_UNSENT) return false
-    this.#host.log.warn({ session: this.#host.label, unsent: out.buffered }, 'a client reads too slowly; its stream is dropped')
+    this.#host.log.warn('a client reads too slowly; its stream is dropped', { unsent: out.buffered })
     out.destroy()
     return true
   }
@@ -220,7 +220,7 @@ export class SseStream implements Silent {
       this.#about = undefined
       return id
     } catch (error) {
-      this.#host.log.warn({ session: this.#host.label, err: error }, 'the event store failed; an event is sent without an id')
+      this.#host.log.warn('the event store failed; an event is sent without an id', { err: error })
       return undefined
     }
   }
@@ -233,7 +233,7 @@ export class SseStream implements Silent {
   #step<T> (step: () => Promise<T>): Promise<T> {
     const done = (this.#tail ?? Promise.resolve()).then(step)
     this.#tail = done.catch(error => {
-      this.#host.log.error({ session: this.#host.label, err: error }, 'a stream failed')
+      this.#host.log.error('a stream failed', { err: error })
     })
     return done
   }

@@ -45,7 +45,7 @@ export class StandaloneStreams implements StreamGroup {
     this.#queue = []
     for (const message of queue) {
       // Nobody awaits these any more.
-      stream.send(message)?.catch(error => this.#host.log.warn({ session: this.#host.label, err: error }, 'a queued message was lost'))
+      stream.send(message)?.catch(error => this.#host.log.warn('a queued message was lost', { err: error }))
     }
   }
 
@@ -64,7 +64,7 @@ export class StandaloneStreams implements StreamGroup {
     if (stream?.reachable === true) return stream.send(message)
     if (this.#queue.length === MAX_QUEUED) {
       this.#queue.shift()
-      this.#host.log.debug({ session: this.#host.label }, 'no standalone stream is open; the oldest of the waiting messages was dropped')
+      this.#host.log.debug('no standalone stream is open; the oldest of the waiting messages was dropped')
     }
     this.#queue.push(message)
     return undefined

@@ -1,13 +1,7 @@
 import type { KeepAlive } from './keep-alive.ts'
 import type { EventStore, SessionEvents } from './mcp-server.ts'
+import type { SessionLog } from './session-log.ts'
 import type { SseStream } from './sse-stream.ts'
-
-/** The part of the log that the transport uses; a FastifyBaseLogger fits. */
-export interface TransportLog {
-  debug: (facts: object, text: string) => void
-  warn: (facts: object, text: string) => void
-  error: (facts: object, text: string) => void
-}
 
 /** What a stream needs of its session. */
 export interface StreamHost {
@@ -16,9 +10,7 @@ export interface StreamHost {
   readonly events: EventStore | SessionEvents | undefined
   /** Milliseconds a client should wait before it resumes. */
   readonly retry: number | undefined
-  readonly log: TransportLog
-  /** The session id as log lines may show it. */
-  readonly label: string
+  readonly log: SessionLog
   /** The session has ended: nothing may open any more. */
   readonly ended: boolean
   /** A connection of the stream is open. */

@@ -1,5 +1,4 @@
 import { SessionEndedError } from '../errors.ts'
-import { shortId } from '../session-id.ts'
 import type { AnswerWait } from './answer-wait.ts'
 import { Calls } from './calls.ts'
 import { receiveAnswer, receiveNotification } from './client-messages.ts'
@@ -8,8 +7,8 @@ import type { ClientRequests } from './client-requests.ts'
 import type { Exchange } from './exchange.ts'
 import type { MessageExtra } from './extra.ts'
 import { Fence } from './fence.ts'
-import { failure, isRequest, sessionEnded } from './messages.ts'
-import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, JsonRpcResult, RequestId } from './messages.ts'
+import { isRequest } from './messages.ts'
+import type { JsonRpcMessage, JsonRpcRequest, RequestId } from './messages.ts'
 import { Opening } from './opening.ts'
 import type { TransportOptions } from './options.ts'
 import { PostAnswer } from './post-answer.ts'
@@ -19,10 +18,11 @@ import type { Remembered } from './remembered.ts'
 import { Replaying } from './replay.ts'
 import type { SessionReplay } from './replay.ts'
 import type { Resumed } from './resumption.ts'
+import { Responses } from './responses.ts'
 import { ServerMessages } from './server-messages.ts'
+import { SessionLog } from './session-log.ts'
 import { SessionStreams } from './session-streams.ts'
 import type { SseStream } from './sse-stream.ts'
-import type { TransportLog } from './stream-host.ts'
 import { sessionfulOf, SessionVersions } from './versions.ts'
 
 export type { TransportOptions } from './options.ts'
@@ -45,12 +45,13 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   onerror: ((error: Error) => void) | undefined
 
   readonly #token: string
-  readonly #log: TransportLog
+  readonly #log: SessionLog
   readonly #streams: SessionStreams
   readonly #versions = new SessionVersions()
   readonly #fence: Fence | undefined
   readonly #memory: Memory | undefined
   readonly #opening: Opening
+  readonly #responses: Responses
   #replaying: Replaying | undefined
   /** Made when the server first says something that is no response. */
   #serverMessages: ServerMessages | undefined
@@ -62,11 +63,12 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     this.responseMode = options.responseMode
     this.waits = options.waits
     this.#token = options.token
-    this.#log = options.log
-    this.#streams = new SessionStreams(options)
+    this.#log = new SessionLog(options.log, options.sessionId)
+    this.#streams = new SessionStreams(options, this.#log)
     this.#fence = secured && new Fence(secured)
-    this.#memory = remember && new Memory(remember, text => this.#warn(text))
+    this.#memory = remember && new Memory(remember, text => this.#log.warn(text))
     this.#opening = new Opening(options)
+    this.#responses = new Responses({ calls: this.calls, versions: this.#versions, opening: this.#opening, memory: this.#memory, log: this.#log })
   }
 
   // What the routes ask.
@@ -99,7 +101,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     for (const message of messages) {
       if (!('method' in message)) receiveAnswer(this, message, extra)
       else if (!('id' in message)) receiveNotification(this, message, extra)
-      else if (!this.deliver(message, this.#extraOf(message, extra))) this.#fail(message.id)
+      else if (!this.deliver(message, this.#extraOf(message, extra))) this.#responses.fail(message.id)
     }
   }
 
@@ -121,7 +123,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   /** Ends every stream so that clients come back, for a shutdown: calls that have begun to stream get an error first. */
   endStreams (): void {
     for (const [id, answer] of this.calls) {
-      if (answer.streaming) this.#end(id, answer)
+      if (answer.streaming) this.#responses.end(id, answer)
     }
     this.#streams.endAll()
   }
@@ -141,7 +143,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
       token: this.#token,
       deliver: message => this.deliver(message, extra),
       memory: this.#memory,
-      warn: text => this.#warn(text)
+      warn: text => this.#log.warn(text)
     })
     try {
       await this.#replaying.run(replay, expectedVersion, bound)
@@ -186,12 +188,12 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     if (this.#closed) return
     this.#closed = true
     this.#replaying?.fail(new SessionEndedError())
-    for (const [id, answer] of this.calls) this.#end(id, answer)
+    for (const [id, answer] of this.calls) this.#responses.end(id, answer)
     this.#streams.shutAll()
     try {
       this.onclose?.()
     } catch (error) {
-      this.#log.warn(this.#facts(error), 'the server failed as its session closed')
+      this.#log.warn('the server failed as its session closed', { err: error })
     }
   }
 
@@ -207,13 +209,13 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
       this.onmessage(message, extra)
       return true
     } catch (error) {
-      this.#log.error(this.#facts(error), 'the server failed to take a message')
+      this.#log.error('the server failed to take a message', { err: error })
       return false
     }
   }
 
   dropped (what: string): void {
-    this.#log.debug(this.#facts(), `${what} was dropped`)
+    this.#log.debug(`${what} was dropped`)
   }
 
   openStream (exchange: Exchange, requests: JsonRpcRequest[], keep: boolean): SseStream {
@@ -246,67 +248,10 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   }
 
   #send (message: JsonRpcMessage, related: RequestId | undefined): Promise<void> | undefined {
-    if (!('method' in message)) return this.#respond(message)
+    if (!('method' in message)) return this.#responses.respond(message)
     if (this.#closed) throw new SessionEndedError()
     this.#serverMessages ??= new ServerMessages(this.#token, this, this.#streams)
     // The calls of a replay are none of the client's.
     return this.#serverMessages.send(message, this.#replaying === undefined ? related : undefined)
-  }
-
-  #respond (response: JsonRpcResult | JsonRpcError): Promise<void> | undefined {
-    const id = response.id!
-    const answer = this.calls.get(id)
-    if (answer === undefined) {
-      this.dropped('a late response')
-      return undefined
-    }
-    if (answer.initialize && 'result' in response) return this.#initialized(answer, response)
-    this.calls.delete(id)
-    if (answer.initialize) this.#opening.refused()
-    else if (this.#memory !== undefined && 'result' in response) this.#memory.accepted(answer.request(id))
-    try {
-      answer.respond(response)
-    } catch (error) {
-      answer.respond(failure(id, 'the result cannot be serialized'))
-      throw error
-    }
-    return undefined
-  }
-
-  async #initialized (answer: PostAnswer, response: JsonRpcResult): Promise<void> {
-    const { id, result } = response
-    let final: JsonRpcResult | JsonRpcError = response
-    this.#versions.negotiated = String(result['protocolVersion'])
-    try {
-      await this.#opening.accepted(result)
-    } catch (error) {
-      this.#log.error(this.#facts(error), 'a session could not be opened')
-      final = failure(id, 'Internal error')
-    }
-    // The session may have been closed in the meantime, and the call answered.
-    if (this.calls.get(id) !== answer) return
-    this.calls.delete(id)
-    answer.respond(final)
-  }
-
-  /** The server could not take a request. */
-  #fail (id: RequestId): void {
-    if (this.calls.has(id)) this.#respond(failure(id, 'Internal error'))
-  }
-
-  /** Answers a call because the session ends. */
-  #end (id: RequestId, answer: PostAnswer): void {
-    this.calls.delete(id)
-    if (answer.initialize) this.#opening.refused()
-    answer.fail(sessionEnded(id))
-  }
-
-  #warn (text: string): void {
-    this.#log.warn(this.#facts(), text)
-  }
-
-  #facts (error?: unknown): object {
-    const session = shortId(this.sessionId)
-    return error === undefined ? { session } : { session, err: error }
   }
 }
