@@ -1,10 +1,15 @@
 import type { FastifyInstance } from 'fastify'
+import { lastRequests } from './last-requests.ts'
+
+/** Milliseconds for connections to serve what is on its way. */
+const LAST_REQUESTS = 2000
 
 /**
  * Ends the application in the order that loses nothing, on SIGTERM and SIGINT:
- * `app.mcpSessions.drain()`, then `app.close()`. A second signal cuts the drain
- * short. Use it with `Fastify({ return503OnClosing: false })`. Returns what
- * takes the listeners off again; they also go once the application is closed.
+ * `app.mcpSessions.drain()`, then one last request on each connection while
+ * nobody can open another, then `app.close()`. A second signal cuts it short.
+ * Use it with `Fastify({ return503OnClosing: false })`. Returns what takes the
+ * listeners off again; they also go once the application is closed.
  */
 export function closeOnSignal (app: FastifyInstance, signals: NodeJS.Signals[] = ['SIGTERM', 'SIGINT']): () => void {
   const cut = new AbortController()
@@ -21,6 +26,7 @@ export function closeOnSignal (app: FastifyInstance, signals: NodeJS.Signals[] =
   async function end (): Promise<void> {
     try {
       await app.mcpSessions.drain({ signal: cut.signal })
+      await lastRequests(app.server, LAST_REQUESTS, cut.signal)
     } finally {
       await app.close()
       stop()

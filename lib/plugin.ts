@@ -112,7 +112,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
       loopbackOnly: settings.node.url === undefined ? loopbackOnly(app) : () => false
     })
   })
-  if (settings.node.url !== undefined) await app.register(healthRoutes, { sessions })
+  if (settings.node.url !== undefined) await app.register(healthRoutes, { sessions, leaves: adopt && policies.misroute === 'forward' })
   if (settings.authInfo !== undefined && settings.principal === undefined) {
     app.log.warn('fastify-mcp-sticky: authInfo is set and principal is not, so a session answers to everybody who knows its id; set principal to bind it')
   }

@@ -5,15 +5,17 @@ import type { Sessions } from '../sessions/sessions.ts'
 export const INTERNAL_PATH = '/mcp-sticky'
 
 /**
- * Two questions of the proxy's active health checks, and one of the other nodes. `ready`: may new sessions
- * come here? `alive`: can the sessions that are here be served? A draining node
- * is alive and not ready.
+ * Two questions of the proxy's active health checks, and one of the other
+ * nodes. `ready`: may new sessions come here? `alive`: should requests for the
+ * sessions that are here come here? A draining node is not ready; it is alive,
+ * unless it `leaves` step by step: when the others forward to it what its sessions
+ * still need, nothing is on its way to it when it closes.
  */
-export async function healthRoutes (app: FastifyInstance, { sessions }: { sessions: Sessions }): Promise<void> {
+export async function healthRoutes (app: FastifyInstance, { sessions, leaves }: { sessions: Sessions, leaves: boolean }): Promise<void> {
   // Every proxy asks every second or so; only trouble is worth a line.
   const quiet = { logLevel: 'warn' } as const
   app.get(`${INTERNAL_PATH}/ready`, quiet, async (_request, reply) => answer(reply, sessions.state === 'open'))
-  app.get(`${INTERNAL_PATH}/alive`, quiet, async (_request, reply) => answer(reply, sessions.state !== 'superseded'))
+  app.get(`${INTERNAL_PATH}/alive`, quiet, async (_request, reply) => answer(reply, leaves ? sessions.state === 'open' : sessions.state !== 'superseded'))
 
   // Another node asks before it takes a session over (affinity/owner-question.ts).
   app.get(`${INTERNAL_PATH}/owner`, quiet, async (request, reply) => {
