@@ -1,0 +1,33 @@
+// Three nodes are restarted one after the other, as a deploy does it, under clients that call without pause.
+import t from 'tap'
+import type { Test } from 'tap'
+import { startLoadCluster } from '../fixtures/load/cluster.ts'
+import type { FrontName } from '../fixtures/load/fronts.ts'
+import { LISTENERS, SESSIONS } from '../fixtures/load/size.ts'
+import { startLoad } from '../fixtures/load/start-load.ts'
+import { summary } from '../fixtures/load/tally.ts'
+import { until } from '../fixtures/until.ts'
+
+async function rollingRestart (t: Test, front: FrontName, cookies: boolean): Promise<void> {
+  const cluster = await startLoadCluster(t, front, { orphan: 'adopt', events: true })
+  const load = await startLoad(t, { urls: cluster.urls, sessions: SESSIONS, streams: LISTENERS, cookies, state: 'exact' })
+  for (const place of cluster.places) {
+    await load.mark()
+    await until('every session has been served', async () => (await load.tally()).silent === 0)
+    await cluster.restart(place)
+  }
+  await load.mark()
+  await until('every session is served by the new processes', async () => (await load.tally()).silent === 0)
+  const tally = await load.stop()
+  t.comment(summary(tally))
+  t.same(tally.failed, [], 'no call failed')
+  t.same(tally.wrong, [], 'no answer was wrong')
+  t.same(tally.lost, [], 'no session was lost')
+  t.equal(tally.received, tally.announced, 'every announcement was heard')
+  t.equal(tally.opened, SESSIONS)
+  t.ok(tally.moved >= SESSIONS, 'every session has moved')
+}
+
+t.test('Traefik, clients without cookies', t => rollingRestart(t, 'traefik', false))
+t.test('Traefik, clients with cookies, the cookie alone', t => rollingRestart(t, 'traefik, cookie alone', true))
+t.test('nginx round-robin without affinity', t => rollingRestart(t, 'nginx', false))
