@@ -60,8 +60,10 @@ export class Sweeper {
     this.#busy = true
     const count = { swept: 0 }
     try {
-      if (!await this.#ours()) this.#visits = []
-      else if (await this.#begun()) await this.#work(count)
+      if (await this.#ours()) {
+        await this.#look()
+        await this.#work(count)
+      } else this.#visits = []
     } catch (err) {
       // The rest is for the next round.
       this.#visits = []
@@ -81,12 +83,11 @@ export class Sweeper {
     return Number(await link.run(takeSweep, keys.sweeper, [node.id, String(Math.max(1000, 2 * interval))])) === 1
   }
 
-  /** Looks at who lives, and begins a round unless one is under way. False: in the meantime there is doubt. */
-  async #begun (): Promise<boolean> {
+  /** Looks at who lives, and begins a round unless one is under way. */
+  async #look (): Promise<void> {
     const { ids, live } = await this.#options.nodes()
     this.#live = live
     if (this.#visits.length === 0) this.#visits = ids.map(node => ({ node, stay: 0 }))
-    return this.#options.doubt.left === 0
   }
 
   async #work (count: { swept: number }): Promise<void> {

@@ -130,9 +130,9 @@ t.test('an append that is sent twice has one entry, and the id that it had', asy
   const third = await append(3, first!)
   t.same([await append(2, first!), await append(3, first!), await append(1, '0-0')], [second, third, first])
   t.equal(await client.xlen(key), 3)
-  t.not(await append(3, third!, { token: 'b' }), third, 'another producer\'s number is another\'s')
+  t.not(await append(3, first!, { token: 'b' }), third, 'another producer\'s number is another\'s')
   for (let n = 4; n <= 300; n++) await append(n, third!)
-  t.equal(await append(4, third!), (await client.xrange(key, '-', '+'))[4]![0], 'however much came in between')
+  t.equal(await append(250, third!), (await client.xrange(key, '-', '+'))[250]![0], 'however much came in between')
   t.equal(await client.xlen(key), 301)
 })
 
@@ -171,7 +171,7 @@ t.test('trimmed by count: expired, never a gap', async t => {
 })
 
 t.test('trimmed by age: expired, whether its session goes on or not', async t => {
-  const store = storeOn(t, client, { maxAge: 200 })
+  const store = storeOn(t, client, { maxAge: 200, maxEvents: 1_000_000 })
   const { events, names } = incarnation(store)
   const stream = names.next('post')
   const first = await events.storeEvent(stream, note(1))
@@ -366,6 +366,12 @@ t.test('a Redis that comes back empty is no end of it: the younger incarnation w
   await t.resolves(old.events.storeEvent(stream, note(2)), 'nothing says that it is the older')
   await young.events.storeEvent(young.names.next('get'), note(3))
   await t.rejects(old.events.storeEvent(stream, note(4)), TAKEN)
+  await own.restart()
+  await redis.ping()
+  const youngest = incarnation(store, old.sessionId)
+  await youngest.events.takeOver()
+  await t.rejects(young.events.storeEvent(stream, note(5)), TAKEN)
+  await t.resolves(youngest.events.storeEvent(stream, note(6)))
 })
 
 t.test('a session that has ended leaves nothing, unless another has taken it over', async t => {

@@ -232,9 +232,16 @@ t.test('between two rounds nothing is asked, and turns do not overlap', async t 
   await scene.session('dead')
   const resting = scene.sweeper({ interval: HOUR })
   t.same(await countCommands(server, () => resting.turn(), scene.prefix), [])
-  const sweeper = scene.sweeper()
+  let asked = 0
+  const sweeper = scene.sweeper({
+    nodes: async () => {
+      asked++
+      return { ids: ['dead'], live: scene.live }
+    }
+  })
   const turns = await Promise.all([sweeper.turn(), sweeper.turn()])
   t.same(turns, [{ swept: 1 }, { swept: 0 }])
+  t.equal(asked, 1)
 })
 
 t.test('in doubt nothing happens', async t => {
