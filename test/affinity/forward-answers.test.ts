@@ -176,6 +176,38 @@ t.test('a client that leaves takes its request to the owner along', async t => {
   }
 })
 
+t.test('a client that leaves before there is a connection to the owner costs it nothing', async t => {
+  let asked = 0
+  const owner = await startOwner(t, (_request, response) => {
+    asked++
+    response.end('ok')
+  })
+  const connections: Socket[] = []
+  owner.server.on('connection', socket => connections.push(socket))
+  const node = await startNode(t, owner.url, {
+    before: app => {
+      app.addHook('preHandler', async ({ url, raw }) => {
+        if (url === '/gone') raw.socket.destroy()
+        // Before the turn of the event loop that brings the connection to the owner.
+        if (url === '/going') setImmediate(() => raw.socket.destroy())
+      })
+    }
+  })
+  await t.rejects(ask(`${node.url}/gone`))
+  await until('it is over', () => node.outcomes.length === 1)
+  t.equal((await ask(`${node.url}/stay`)).body.toString(), 'ok')
+  t.equal(asked, 1)
+  t.equal(connections.length, 1)
+  connections[0]!.destroy()
+  await until('the connection is closed', () => connections[0]!.destroyed)
+  await t.rejects(ask(`${node.url}/going`))
+  await until('it is over', () => node.outcomes.length === 3)
+  await until('there is a connection for it', () => connections.length === 2)
+  t.equal((await ask(`${node.url}/stay`)).body.toString(), 'ok')
+  t.equal(asked, 2)
+  for (const { outcome } of node.outcomes) t.equal(outcome, 'answered')
+})
+
 t.test('an HTTP/2 client that leaves takes its request to the owner along', async t => {
   let asked = false
   let gone = false

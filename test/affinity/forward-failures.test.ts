@@ -158,6 +158,7 @@ t.test('a stream of events that breaks off', async t => {
     t.equal(await brokenOff(t, [...pieces]), pieces.join('') + end, what)
   }
   t.equal(await brokenOff(t, [event], () => ''), event, 'without last words')
+  t.equal(await brokenOff(t, ['data: {'], () => ''), 'data: {', 'without last words, in the middle of an event')
 })
 
 t.test('a connection that went stale', async t => {
