@@ -3,14 +3,14 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { startLoadCluster } from '../fixtures/load/cluster.ts'
 import type { FrontName } from '../fixtures/load/fronts.ts'
-import { LISTENERS, SESSIONS } from '../fixtures/load/size.ts'
+import { LISTENERS, PAUSE, SESSIONS } from '../fixtures/load/size.ts'
 import { startLoad } from '../fixtures/load/start-load.ts'
 import { summary } from '../fixtures/load/tally.ts'
 import { until } from '../fixtures/until.ts'
 
 async function rollingRestart (t: Test, front: FrontName, cookies: boolean): Promise<void> {
   const cluster = await startLoadCluster(t, front, { orphan: 'adopt', events: true })
-  const load = await startLoad(t, { urls: cluster.urls, sessions: SESSIONS, streams: LISTENERS, cookies, state: 'exact' })
+  const load = await startLoad(t, { urls: cluster.urls, sessions: SESSIONS, streams: LISTENERS, cookies, state: 'exact', pause: PAUSE })
   for (const place of cluster.places) {
     await load.mark()
     await until('every session has been served', async () => (await load.tally()).silent === 0)
