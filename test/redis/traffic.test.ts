@@ -183,10 +183,13 @@ t.test('changes are written at once, then at most once a second, and the last on
     for (let i = 0; i < 100; i++) change()
     await until('the first are written', async () => await written() === 100)
     const begin = performance.now()
-    await until('a later one is written', async () => {
-      change()
-      return await written() > 100
-    })
+    for (const later of ['a later one', 'one more']) {
+      const before = await written()
+      await until(`${later} is written`, async () => {
+        change()
+        return await written() > before
+      })
+    }
     seconds = (performance.now() - begin) / 1000
     await until('the last one is written', async () => await written() === n)
   }, keyPrefix)
