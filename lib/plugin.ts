@@ -8,6 +8,7 @@ import { Drain } from './affinity/drain.ts'
 import { Forwarder } from './affinity/forwarder.ts'
 import { Lease } from './affinity/lease.ts'
 import type { Policies } from './affinity/misroute.ts'
+import { OwnerWatch } from './affinity/owner-watch.ts'
 import { AlreadyRegisteredError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
@@ -73,8 +74,9 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   })
   const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag }) : undefined
   const adoption = adopt ? new Adoption({ sessions, directory, ask: (url, id) => forwarder!.askOwner(url, id), log: app.log }) : undefined
+  const watch = forwarder && new OwnerWatch({ directory, forwarder, beat: heartbeat })
   const forwarded = { count: 0 }
-  const affinity = new Affinity({ policies, sessions, directory, forwarder, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded })
+  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded })
   const drain = new Drain({ sessions, handOver: adopt, log: app.log })
   const refused = refusalCounters()
   app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))

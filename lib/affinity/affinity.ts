@@ -12,6 +12,7 @@ import type { Forwarded, Forwarder } from './forwarder.ts'
 import { Limiter } from './limiter.ts'
 import { decide } from './misroute.ts'
 import type { Policies } from './misroute.ts'
+import type { OwnerWatch } from './owner-watch.ts'
 
 /** Set by the node that forwards a request, to its own tag. */
 export const HOP = 'mcp-sticky-hop'
@@ -57,6 +58,8 @@ export interface AffinityParts {
   sessions: Sessions
   directory: SessionDirectory
   forwarder: Forwarder | undefined
+  /** Looks after the owners that are to answer. */
+  watch?: OwnerWatch | undefined
   adoption: Adoption | undefined
   /** How long a request is held for an owner that does not answer: its lease and a beat, in milliseconds. */
   patience: number
@@ -155,10 +158,11 @@ export class Affinity {
   }
 
   async #forward (errand: Errand, url: string): Promise<Found | 'moved' | 'unreachable'> {
-    const forwarded = await this.#parts.forwarder!.forward(errand.request, errand.reply, url, {
+    const { forwarder, watch } = this.#parts
+    const answer = forwarder!.forward(errand.request, errand.reply, url, {
       decline: status => status === NOT_OWNER, lastWords: errand.lastWords
     })
-    return this.#outcome(forwarded)
+    return this.#outcome(await (watch?.during(url, errand.id, answer) ?? answer))
   }
 
   #outcome (forwarded: Forwarded): Found | 'moved' | 'unreachable' {
