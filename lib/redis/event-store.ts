@@ -38,8 +38,8 @@ const REMEMBERED = 1000
  * One Redis stream a session, so one command an event; memory is the JSON of
  * the last `maxEvents` events and 170 to 360 bytes more for each. An adopter
  * reads all of a session's at once, in Redis: 10 ms for 1000. An event may be of
- * any size that Redis takes in a second; a reader holds 1 MiB of them, or one
- * event more, at a time.
+ * any size that Redis takes in a second; a reader holds 1 MiB of them, and ten
+ * events more, at a time.
  *
  * While Redis does not answer everything rejects, after a second and then at
  * once. `getStreamIdForEventId` and `replayEventsAfter` throw
