@@ -69,6 +69,8 @@ export class Adoption {
 
   async #adopt (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
     const { sessions, directory, log } = this.#parts
+    // It has arrived since its record was read: a claim of our own record would succeed, and make a second server.
+    if (sessions.get(record.id) !== undefined) return { outcome: 'changed' }
     if (await this.#lives(record)) return { outcome: 'owned', url: record.url! }
     if (!sessions.reserve(record.principal)) return { outcome: 'full' }
     let claimed = false

@@ -1,0 +1,24 @@
+import t from 'tap'
+import { Adoption } from '../../lib/affinity/adoption.ts'
+import type { AdoptionParts } from '../../lib/affinity/adoption.ts'
+import type { SessionRecord } from '../../lib/sessions/directory.ts'
+import { keptLog } from '../fixtures/log.ts'
+
+t.test('a session that arrived after its record was read is not adopted a second time', async t => {
+  const record = { id: 'tag.session', node: 'here', epoch: 'epoch.0' } as SessionRecord
+  let held: object | undefined
+  let claims = 0
+  const sessions = {
+    node: { id: 'here' },
+    get: () => held,
+    reserve: () => true,
+    unreserve: () => {},
+    adopt: async () => { held = {}; return held }
+  } as unknown as AdoptionParts['sessions']
+  const directory = { claim: async () => { claims++; return 'claimed' as const }, unclaim: async () => {} }
+  const adoption = new Adoption({ sessions, directory, ask: async () => undefined, log: keptLog() as unknown as AdoptionParts['log'] })
+  const wanted = {} as Parameters<Adoption['adopt']>[1]
+  t.match(await adoption.adopt(record, wanted), { outcome: 'adopted' })
+  t.match(await adoption.adopt(record, wanted), { outcome: 'changed' })
+  t.equal(claims, 1)
+})
