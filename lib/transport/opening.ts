@@ -18,15 +18,14 @@ export class Opening {
   }
 
   async accepted (result: Record<string, unknown>): Promise<void> {
-    await this.over()?.onInitialized?.(result)
+    await this.#over()?.onInitialized?.(result)
   }
 
   refused (): void {
-    this.over()?.onInitializeFailed?.()
+    this.#over()?.onInitializeFailed?.()
   }
 
-  /** Nobody is called any more. */
-  over (): OpeningListeners | undefined {
+  #over (): OpeningListeners | undefined {
     const listeners = this.#listeners
     this.#listeners = undefined
     return listeners

@@ -52,12 +52,17 @@ export class Replaying {
    * Settles when the server has answered everything, within `bound` milliseconds.
    * @throws ReplayError
    */
-  run (replay: SessionReplay, expectedVersion: string, bound: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#fail = reject
-      const timer = setTimeout(() => reject(new ReplayError(`the server did not answer within ${bound} ms`)), bound)
-      this.#play(replay, expectedVersion).then(resolve, reject).finally(() => clearTimeout(timer))
-    })
+  async run (replay: SessionReplay, expectedVersion: string, bound: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#fail = reject
+        timer = setTimeout(() => reject(new ReplayError(`the server did not answer within ${bound} ms`)), bound)
+        this.#play(replay, expectedVersion).then(resolve, reject)
+      })
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** Takes what the server says if it is the answer that is waited for. */

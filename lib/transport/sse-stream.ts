@@ -106,11 +106,11 @@ export class SseStream implements Silent {
     this.#after(() => this.shut())
   }
 
-  /** Ends the connection after what was sent, because its node goes away. */
+  /** Ends the connection after what was sent, because its node goes away: the client should come back. */
   dismiss (): void {
     this.#after(() => {
       const { retry } = this.#host
-      if (this.#group !== undefined && retry !== undefined) this.#write(retryFrame(retry))
+      if (retry !== undefined) this.#write(retryFrame(retry))
       this.shut()
     })
   }

@@ -138,7 +138,6 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
    * `expectedVersion`, or needs more than `bound` milliseconds: there is no session then.
    */
   async replay (replay: SessionReplay, expectedVersion: string, extra: MessageExtra, bound = 5000): Promise<void> {
-    this.#opening.over()
     this.#replaying = new Replaying({
       token: this.#token,
       deliver: message => this.deliver(message, extra),

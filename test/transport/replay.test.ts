@@ -8,6 +8,7 @@ import { MessageExtra } from '../../lib/transport/extra.ts'
 import type { SessionReplay } from '../../lib/transport/replay.ts'
 import { initializeForReplay } from '../../lib/transport/replay.ts'
 import type { TransportOptions } from '../../lib/transport/transport.ts'
+import { MemoryEventStore } from '../fixtures/memory-event-store.ts'
 import { until } from '../fixtures/until.ts'
 import { HTTP, notification, request, result, wiredTransport } from '../fixtures/wired-transport.ts'
 
@@ -151,6 +152,16 @@ for (const [name, make] of Object.entries(LINES)) {
 }
 
 const replay = { initialize, logLevel: 'info', subscriptions: [] }
+
+t.test('the session has the version that it had', async t => {
+  const { transport, received, post, extras } = wiredTransport({ eventStore: new MemoryEventStore() })
+  const replaying = transport.replay({ initialize, subscriptions: [] }, '2025-06-18', extra)
+  await transport.send(result(received[0].id, { protocolVersion: '2025-06-18' }))
+  await replaying
+  t.equal(transport.protocolVersion, '2025-06-18')
+  post(request(1))
+  t.equal(extras.at(-1)!.closeSSEStream, undefined, 'its client cannot be told to come back')
+})
 
 t.test('a server that refuses or throws is no server, nor is one that does not answer in time', async t => {
   const refusing = wiredTransport()

@@ -17,6 +17,8 @@ const shown = (exchange: FakeExchange): unknown[] => exchange.messages.map(messa
 class SlowReplays extends MemorySessionEventStore {
   shut = false
   readonly waiting: Array<() => void> = []
+  /** Events that a replay has got rid of. */
+  replayed = 0
 
   release (): void {
     this.shut = false
@@ -33,6 +35,7 @@ class SlowReplays extends MemorySessionEventStore {
         return events.replayEventsAfter(id, {
           send: async (eventId, message) => {
             await send(eventId, message)
+            this.replayed++
             await pass()
           }
         })
@@ -211,6 +214,28 @@ t.test('a resume that another one supersedes in the middle stops there', async t
   t.same(shown(await second), [1, 2, 3])
 })
 
+t.test('who resumes a stream while another one does finds it, whatever became of a third', async t => {
+  const store = new SlowReplays()
+  const { before, adopt } = await twice(store)
+  const standalone = before.get()
+  await before.transport.send(note(1))
+  const { transport } = await adopt()
+  const [gone, second, third] = [new Exchange(), new Exchange(), new Exchange()]
+  gone.leave()
+  store.shut = true
+  const resuming = [gone, second].map(exchange => transport.resume(ids(standalone)[0]!, exchange))
+  await until('the first replays', () => store.waiting.length === 1)
+  store.waiting.splice(0)[0]!()
+  await resuming[0]
+  await until('the second replays', () => store.waiting.length === 1)
+  resuming.push(transport.resume(ids(standalone)[0]!, third))
+  await new Promise(resolve => setImmediate(resolve))
+  store.release()
+  await Promise.all(resuming)
+  t.same([second.ended, third.ended], [true, false])
+  t.same(shown(third), [1])
+})
+
 t.test('a client that leaves in the middle of a replay ends it', async t => {
   const store = new SlowReplays()
   const { transport, get, open, log } = wiredTransport({ eventStore: store })
@@ -228,6 +253,7 @@ t.test('a client that leaves in the middle of a replay ends it', async t => {
   store.release()
   t.equal(await resuming, 'resumed')
   t.same(shown(exchange), [1])
+  t.equal(store.replayed, 1, 'nothing is read for nobody')
   t.same(log.lines, [])
   await until('it is forgotten', () => transport.streams === 0)
 })
