@@ -33,6 +33,12 @@ export interface Update { id: string, changes?: NewRecord | undefined }
 /** What renewing found, by id, and the epoch that was written. One that was kept has failed too when its share of the index has. */
 export interface Renewed { epoch: string, kept: string[], taken: string[], absent: string[], failed: string[] }
 
+/** A session that has ended; `asked`: because somebody asked for it. */
+export interface Ended { id: string, asked: boolean }
+
+/** What deleting found, by id: all that are dealt with, and those among them that others have, or may have. */
+export interface Dropped { done: string[], others: string[] }
+
 /** What giving up found, by id. */
 export interface Released { released: string[], absent: string[], failed: string[] }
 
@@ -76,12 +82,13 @@ export class OwnRecords {
     return indexed === undefined ? { ...renewed, failed: [...renewed.failed, ...renewed.kept] } : renewed
   }
 
-  /** Deletes records that are still ours. Returns the ids that are dealt with. */
-  async drop (ids: string[], bound?: number): Promise<string[]> {
+  /** Deletes records that are still ours. */
+  async drop (ended: Ended[], bound?: number): Promise<Dropped> {
     const { keys } = this.#parts
-    const calls: Call[] = ids.map(id => ({ script: dropRecord, key: keys.session(id), args: this.#ours() }))
+    const calls: Call[] = ended.map(({ id, asked }) => ({ script: dropRecord, key: keys.session(id), args: [...this.#ours(), asked ? '1' : ''] }))
+    const ids = ended.map(({ id }) => id)
     const outcomes = await this.#all([...calls, this.#trimmed(ids)], bound)
-    return ids.filter((_, i) => outcomes[i] !== undefined)
+    return { done: ids.filter((_, i) => outcomes[i] !== undefined), others: ids.filter((_, i) => outcomes[i] === 0) }
   }
 
   /** Marks records that are still ours as released. One that another owner has counts as released. */
@@ -115,9 +122,9 @@ export class OwnRecords {
   }
 
   /** Gives a claimed record back to the owner that it had. */
-  async unclaim ({ id, node, epoch, url, released, lastSeenAt }: SessionRecord): Promise<void> {
+  async unclaim ({ id, node, epoch, url, released, formerly, lastSeenAt }: SessionRecord): Promise<void> {
     const { keys, node: own } = this.#parts
-    const args = [...this.#ours(), 'node', node, 'epoch', epoch, 'url', url ?? '', 'released', released === true ? '1' : '', 'lastSeenAt', String(lastSeenAt)]
+    const args = [...this.#ours(), 'node', node, 'epoch', epoch, 'url', url ?? '', 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
     const calls: Call[] = [{ script: unclaimRecord, key: keys.session(id), args }]
     // Given up by this very node: it stays in our index.
     if (node !== own.id) calls.push(this.#trimmed([id]))

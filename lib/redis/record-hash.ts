@@ -47,6 +47,7 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
     principal: fields.get('principal'),
     url: fields.get('url'),
     released: fields.has('released') || undefined,
+    formerly: fields.get('formerly')?.split(','),
     replay: replay(fields),
     state: json(state) === undefined ? undefined : state,
     adoptionFailures: number(fields.get('adoptionFailures'))

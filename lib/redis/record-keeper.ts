@@ -1,4 +1,4 @@
-import type { DirectoryOwner, NewRecord } from '../sessions/directory.ts'
+import type { DirectoryOwner, NewRecord, Remover } from '../sessions/directory.ts'
 import { within } from '../sessions/within.ts'
 import { Changes } from './changes.ts'
 import type { CloseSet } from './close-set.ts'
@@ -23,6 +23,8 @@ export interface KeeperParts {
   records: Pick<OwnRecords, 'write' | 'renew' | 'drop' | 'giveUp' | 'index'>
   closeSet: Pick<CloseSet, 'tryRead'>
   owner: DirectoryOwner
+  /** Somebody asked for the end of a session that others have by now, or may have as well. */
+  onOthers: (id: string, by: Remover) => void
 }
 
 /**
@@ -34,24 +36,26 @@ export class RecordKeeper {
   readonly #records: KeeperParts['records']
   readonly #closeSet: KeeperParts['closeSet']
   readonly #owner: DirectoryOwner
+  readonly #onOthers: KeeperParts['onOthers']
   readonly #touches = new TouchThrottle()
   readonly #changes = new Changes(() => { this.#writeChanges() })
   readonly #reclaims = new Gather<Reclaimed>(ids => this.#reclaim(ids))
   /** Sessions whose record is to be renewed, or written if it is missing. */
   readonly #due = new Set<string>()
-  /** Sessions whose record is to be deleted. */
-  readonly #releases = new Set<string>()
+  /** Sessions whose record is to be deleted, and who asked for it, if somebody did. */
+  readonly #releases = new Map<string, Remover | undefined>()
   /** Writes that the client has not settled yet, by session: no deletion may overtake them. */
   readonly #writing = new Map<string, Promise<unknown>>()
   #soon: NodeJS.Immediate | undefined
   #dropping = false
   #cleared = false
 
-  constructor ({ link, records, closeSet, owner }: KeeperParts) {
+  constructor ({ link, records, closeSet, owner, onOthers }: KeeperParts) {
     this.#link = link
     this.#records = records
     this.#closeSet = closeSet
     this.#owner = owner
+    this.#onOthers = onOthers
   }
 
   /** Writes a new record; false when Redis did not acknowledge it in time and it stays due. */
@@ -89,10 +93,10 @@ export class RecordKeeper {
     for (const id of this.#owner.ids()) this.#due.add(id)
   }
 
-  release (id: string): void {
+  release (id: string, by?: Remover): void {
     this.#forget(id)
-    if (this.#releases.size >= RELEASES) this.#releases.delete(this.#releases.values().next().value!)
-    this.#releases.add(id)
+    if (this.#releases.size >= RELEASES) this.#releases.delete(this.#releases.keys().next().value!)
+    this.#releases.set(id, by ?? this.#releases.get(id))
     this.#dropSoon()
   }
 
@@ -145,14 +149,14 @@ export class RecordKeeper {
   /** Deletes the records of these sessions and of those released, until `deadline` (performance.now()), and writes none any more. Returns how many are left. */
   async clear (ids: string[], deadline: number): Promise<number> {
     this.close()
-    const all = [...new Set([...ids, ...this.#releases])]
+    const all = [...new Set([...ids, ...this.#releases.keys()])]
     await within(Math.min(deadline - performance.now(), SETTLE_BOUND), Promise.all(this.#writing.values()))
     let left = all.length
     for (let at = 0; at < all.length; at += BATCH) {
       const bound = deadline - performance.now()
-      const dropped = bound > 0 ? await this.#records.drop(all.slice(at, at + BATCH), bound) : []
-      if (dropped.length === 0) break
-      left -= dropped.length
+      const dropped = bound > 0 ? await this.#drop(all.slice(at, at + BATCH), bound) : 0
+      if (dropped === 0) break
+      left -= dropped
     }
     return left
   }
@@ -259,11 +263,20 @@ export class RecordKeeper {
     if (this.#dropping) return
     this.#dropping = true
     while (this.#link.ready && !this.#cleared) {
-      const batch = [...this.#releases].filter(id => !this.#writing.has(id)).slice(0, BATCH)
-      const dropped = batch.length === 0 ? [] : await this.#records.drop(batch)
-      if (dropped.length === 0) break
-      for (const id of dropped) this.#releases.delete(id)
+      const batch = [...this.#releases.keys()].filter(id => !this.#writing.has(id)).slice(0, BATCH)
+      if (batch.length === 0 || await this.#drop(batch) === 0) break
     }
     this.#dropping = false
+  }
+
+  /** Returns how many are dealt with. */
+  async #drop (ids: string[], bound?: number): Promise<number> {
+    const { done, others } = await this.#records.drop(ids.map(id => ({ id, asked: this.#releases.get(id) !== undefined })), bound)
+    for (const id of others) {
+      const by = this.#releases.get(id)
+      if (by !== undefined) this.#onOthers(id, by)
+    }
+    for (const id of done) this.#releases.delete(id)
+    return done.length
   }
 }

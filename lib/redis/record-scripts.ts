@@ -60,12 +60,14 @@ return 1`)
 
 /**
  * Deletes a record of ours, unless it is released: then it may be another's any moment.
- * KEYS[1] record; ARGV node, incarnation and a dot.
- * Returns 1 deleted, 0 another owner's, or released, -1 absent.
+ * One of which somebody asked for the end stays while nodes that had it are to be told first.
+ * KEYS[1] record; ARGV node, incarnation and a dot, '1' if somebody asked or ''.
+ * Returns 1 deleted, 0 another owner's, or released, or others are to be told, -1 absent.
  */
 export const dropRecord = script(`${OWNER}
 if not owner[1] then return -1 end
 if not ours or owner[3] then return 0 end
+if ARGV[3] == '1' and redis.call('HEXISTS', KEYS[1], 'formerly') == 1 then return 0 end
 return redis.call('DEL', KEYS[1])`)
 
 /**
@@ -94,7 +96,8 @@ return 1`)
 /**
  * Takes a record over from the owner that it was seen with. A record that was
  * seen released must be so still: its owner may have taken it back under the
- * same epoch. One that is ours is an earlier claim.
+ * same epoch. One that is ours is an earlier claim. The node that it is taken
+ * from is noted (at most eight are): it may only be frozen, and hold the session still.
  * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), our url or '', then
  * the node and epoch it was seen with, '1' if it was released or ''.
  * Returns 1 claimed, 0 another owner's, -1 absent.
@@ -103,6 +106,13 @@ export const claimRecord = script(`${OWNER}
 if not owner[1] then return -1 end
 local seen = owner[1] == ARGV[6] and epoch == ARGV[7] and (owner[3] or ARGV[8] == '')
 if not seen and (not ours or owner[3]) then return 0 end
+if owner[1] ~= ARGV[1] and not owner[3] then
+  local nodes = { owner[1] }
+  for node in string.gmatch(redis.call('HGET', KEYS[1], 'formerly') or '', '[^,]+') do
+    if node ~= owner[1] and node ~= ARGV[1] and #nodes < 8 then nodes[#nodes + 1] = node end
+  end
+  redis.call('HSET', KEYS[1], 'formerly', table.concat(nodes, ','))
+end
 ${NOW}
 redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
 redis.call('HDEL', KEYS[1], 'released', 'url')

@@ -49,6 +49,16 @@ export class Removals {
     return 'queued'
   }
 
+  /** Somebody has asked for the end of a session that was here: others are told in the next turn. */
+  ask (id: string, by: Remover): void {
+    if (this.#queue.size < QUEUE) this.#queue.set(keyOf({ id, by }), { id, by })
+  }
+
+  /** Whether a removal of this session is waiting. */
+  waiting (id: string): boolean {
+    return this.#queue.size > 0 && [...this.#queue.values()].some(removal => removal.id === id)
+  }
+
   /** This node has beaten. Owners look into their close sets as they beat: after a few, they have seen what was asked. */
   beaten (): void {
     this.#beats++
@@ -80,12 +90,15 @@ export class Removals {
     this.#applied.set(keyOf(removal), { removal, beat: this.#beats })
   }
 
-  /** The owner is told first: an owner that finds its record gone looks into its close set before it writes it again. */
+  /**
+   * The owner is told first, and whoever may hold the session still: a node that finds its
+   * record gone looks into its close set before it writes it again.
+   */
   async #apply (removal: Removal, record: SessionRecord | undefined): Promise<'removed' | 'unknown'> {
     const { id, by } = removal
     for (let attempt = 0; record !== undefined && attempt < ATTEMPTS; attempt++) {
       if (by !== 'any' && by.principal !== record.principal) return 'unknown'
-      await new CloseSet(this.#link, this.#keys, record.node).add(id)
+      await Promise.all([record.node, ...record.formerly ?? []].map(node => new CloseSet(this.#link, this.#keys, node).add(id)))
       const dropped = Number(await this.#link.run(removeRecord, this.#keys.session(id), [record.node, record.epoch]))
       if (dropped !== 0) {
         this.#remember(removal)

@@ -108,7 +108,7 @@ class RedisDirectory implements SessionDirectory {
     const parts = { node, link: this.#link, closeSet: this.#closeSet, onFailed: (err: unknown) => this.#availability.failed(err) }
     this.#owner = owner
     this.#records = new OwnRecords({ ...parts, keys: this.#keys, ttl })
-    this.#keeper = new RecordKeeper({ ...parts, owner, records: this.#records })
+    this.#keeper = new RecordKeeper({ ...parts, owner, records: this.#records, onOthers: (id, by) => this.#tellOthers(id, by) })
     if (!await this.#link.connected(CONNECTING)) this.#availability.lost('the client is not connected')
     this.#heartbeat = new Heartbeat({
       ...parts,
@@ -165,8 +165,8 @@ class RedisDirectory implements SessionDirectory {
     await within(bound, this.#keeper.giveUp(ids, performance.now() + bound))
   }
 
-  release (id: string): void {
-    this.#keeper.release(id)
+  release (id: string, by?: Remover): void {
+    this.#keeper.release(id, by)
   }
 
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
@@ -176,13 +176,13 @@ class RedisDirectory implements SessionDirectory {
     const asked = local !== undefined && (by === 'any' || by.principal === local.principal)
     // Another principal's goes the way of an id that isn't here, so that nothing tells them apart.
     if (!asked) return await orUnavailable(this.#removals.remove(id, by))
-    this.#endClosed(id)
+    this.#endClosed(id, by)
     return 'removed'
   }
 
   locate (id: string, { fresh = false }: { fresh?: boolean } = {}): Promise<Location> {
     const parts = { node: this.#options.node, reader: this.#reader, registry: this.#registry, doubt: this.#doubt, owners: this.#owners }
-    return orUnavailable(locate(parts, id, { fresh, releasing: this.#keeper.releasing(id) }))
+    return orUnavailable(locate(parts, id, { fresh, releasing: this.#keeper.releasing(id) || this.#removals.waiting(id) }))
   }
 
   watch (record: SessionRecord, bound: number): Promise<void> {
@@ -221,6 +221,7 @@ class RedisDirectory implements SessionDirectory {
     try {
       const kept = giveUp ? await this.#keeper.giveUp(ids, deadline) : 0
       const left = await this.#keeper.clear(giveUp ? [] : ids, deadline)
+      await within(deadline - performance.now(), this.#removals.flush().catch(err => this.#availability.failed(err)))
       await within(deadline - performance.now(), this.#withdraw().catch(err => this.#availability.failed(err)))
       return kept + left
     } finally {
@@ -247,10 +248,15 @@ class RedisDirectory implements SessionDirectory {
   }
 
   /** Whoever asked may have died before the record was deleted, so we delete it as well. */
-  #endClosed (id: string): void {
+  #endClosed (id: string, by?: Remover): void {
     this.#options.log.debug({ session: shortId(id) }, 'a close was asked for')
     this.#owner.end(id, 'closed')
-    this.#keeper.release(id)
+    this.#keeper.release(id, by)
+  }
+
+  #tellOthers (id: string, by: Remover): void {
+    this.#removals.ask(id, by)
+    this.#flush()
   }
 
   async #flush (): Promise<void> {

@@ -22,6 +22,11 @@ export interface SessionRecord {
   url?: string | undefined
   /** Its owner has given it up: whoever claims it has it, and nobody need be asked. */
   released?: boolean | undefined
+  /**
+   * Ids of the nodes that it was claimed from without their doing, latest
+   * first: one that was only frozen may hold the session still, until it asks.
+   */
+  formerly?: string[] | undefined
   /** What an adopter replays. Undefined: not adoptable. */
   replay?: Replay | undefined
   /** The application's `session.state`, as JSON. */
@@ -188,10 +193,12 @@ export interface SessionDirectory {
   giveUp: (ids: string[], bound: number) => Promise<void>
 
   /**
-   * Clean-up that nobody asked for (idle, transport gone): deletes the record
-   * if it still names this node and epoch. Eventually.
+   * Clean-up after a session that has ended here: deletes the record if it
+   * still names this node and incarnation. Eventually. `by`: it ended because
+   * somebody asked for it, so others that have taken it over, or may hold it
+   * as well, are told, as by `remove`. Without: nobody asked (idle, transport gone).
    */
-  release: (id: string) => void
+  release: (id: string, by?: Remover) => void
 
   /**
    * A close that somebody asked for: tells the owner through its close set,

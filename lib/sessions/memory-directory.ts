@@ -105,9 +105,10 @@ class MemoryDirectory implements SessionDirectory {
     }
   }
 
-  release (id: string): void {
+  release (id: string, by?: Remover): void {
     const record = this.#space.records.get(id)
     if (record && this.#owns(record)) this.#space.records.delete(id)
+    else if (by !== undefined) this.remove(id, by)
   }
 
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown'> {

@@ -8,7 +8,7 @@ import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { JsonRpcRequest } from '../transport/messages.ts'
 import { initializeForReplay } from '../transport/replay.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, SessionDirectory, SessionRecord } from './directory.ts'
+import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from './directory.ts'
 import type { LeaseLike } from './lease.ts'
 import { startReaper } from './reaper.ts'
 import type { Reaped } from './reaper.ts'
@@ -273,12 +273,12 @@ export class Sessions implements DirectoryOwner {
     return this.#parts.lease === undefined ? undefined : initializeForReplay(params)
   }
 
-  /** Ends a local session. Whoever asked elsewhere has cleaned the record up already. */
-  finish (session: LocalSession, why: Ended): void {
+  /** Ends a local session; `by`: who asked for it here. Whoever asked elsewhere has cleaned the record up already. */
+  finish (session: LocalSession, why: Ended, by?: Remover): void {
     if (!this.#store.delete(session)) return
     this.ended[why]++
     this.#parts.log.debug({ session: shortId(session.id), why }, 'mcp session ended')
-    if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') this.#directory.release(session.id)
+    if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') this.#directory.release(session.id, by)
     // Whoever took it goes on with its events.
     if (why !== 'taken') session.transport.forgetEvents()
     this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
@@ -320,11 +320,11 @@ export class Sessions implements DirectoryOwner {
   }
 
   /** A close that was asked for, wherever the session lives. */
-  async close (id: string, by: { principal: string | undefined } | 'any'): Promise<'removed' | 'unknown' | 'queued'> {
+  async close (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     const session = this.#store.get(id)
     const asked = session !== undefined && (by === 'any' || by.principal === session.principalKey)
     if (!asked) return this.#directory.remove(id, by)
-    this.finish(session, 'requested')
+    this.finish(session, 'requested', by)
     return 'removed'
   }
 

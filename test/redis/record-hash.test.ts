@@ -11,6 +11,7 @@ const WHOLE = {
   clientInfo: '{"name":"n","version":"1"}',
   principal: 'p',
   url: 'http://10.0.0.1:3000',
+  formerly: 'b,c',
   initialize: '{"x":1}',
   logLevel: 'debug',
   subscriptions: '["u"]',
@@ -32,6 +33,7 @@ t.test('a record comes out of its hash', async t => {
     principal: 'p',
     url: 'http://10.0.0.1:3000',
     released: true,
+    formerly: ['b', 'c'],
     replay: { initialize: '{"x":1}', logLevel: 'debug', subscriptions: ['u'] },
     state: '[1]',
     adoptionFailures: 2

@@ -21,7 +21,7 @@ async function setUp (t: Test) {
   const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
   const records = new OwnRecords({ link, keys, node: owner.identity, ttl: 60_000, onFailed: err => failures.push(err) })
   const closeSet = new CloseSet(link, keys, 'a')
-  return { server, raw, prefix, keys, owner, link, records, closeSet, failures, keeper: new RecordKeeper({ link, records, closeSet, owner }) }
+  return { server, raw, prefix, keys, owner, link, records, closeSet, failures, keeper: new RecordKeeper({ link, records, closeSet, owner, onOthers () {} }) }
 }
 
 t.test('touches are written together: a renewal each and one write of the index', async t => {
@@ -91,6 +91,7 @@ t.test('a deletion waits for a write that is still on its way', async t => {
   let settle = () => {}
   const keeper = new RecordKeeper({
     owner,
+    onOthers () {},
     link: { ready: true },
     closeSet: { tryRead: async () => [] },
     records: {
@@ -98,7 +99,7 @@ t.test('a deletion waits for a write that is still on its way', async t => {
       renew: async () => ({ epoch: 'e.0', kept: [], taken: [], absent: [], failed: [] }),
       giveUp: async () => ({ released: [], absent: [], failed: [] }),
       index: async () => true,
-      drop: async ids => { done.push('dropped'); return ids }
+      drop: async ended => { done.push('dropped'); return { done: ended.map(({ id }) => id), others: [] } }
     }
   })
   const record = owner.open()

@@ -129,6 +129,30 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     await until('its record is gone', async () => (await b!.directory.locate(record.id)).status === 'unknown')
   })
 
+  t.test('a close that was asked for here reaches whoever has taken the session over', async t => {
+    const { nodes: [a, b] } = await nodes(t, identity('a'), identity('b'))
+    const record = a!.node.open('issuer|ann')
+    await a!.directory.add(record)
+    const seen = await recordOf(b!.directory, record.id)
+    t.equal(await b!.directory.claim(seen), 'claimed')
+    b!.node.adopt(seen)
+    a!.node.sessions.delete(record.id)
+    a!.directory.release(record.id, { principal: 'issuer|ann' })
+    await until('it ends there', () => b!.node.ended.length > 0)
+    t.strictSame(b!.node.ended, [[record.id, 'closed']])
+    await until('nobody knows it any more', async () => await statusOf(a!.directory, record.id) === 'unknown')
+  })
+
+  t.test('a close that is asked for while a session is given up leaves nothing to adopt', async t => {
+    const { nodes: [a, b] } = await nodes(t, identity('a'), identity('b'))
+    const record = a!.node.open()
+    await a!.directory.add(record)
+    await a!.directory.giveUp([record.id], 1000)
+    t.equal(await statusOf(b!.directory, record.id), 'orphaned')
+    t.equal(await a!.directory.remove(record.id, 'any'), 'removed')
+    await until('the record is gone', async () => await statusOf(b!.directory, record.id) === 'unknown')
+  })
+
   t.test('to another principal a session is unknown', async t => {
     const { nodes: [a, b] } = await nodes(t, identity('a'), identity('b'))
     const named = a!.node.open('issuer|ann')
