@@ -1,14 +1,15 @@
-import type { Location, NodeIdentity, SessionRecord } from '../sessions/directory.ts'
+import type { Location, NodeIdentity, Remover, SessionRecord } from '../sessions/directory.ts'
 import type { Doubt } from './doubt.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import { misrouted, type OwnerCache } from './owner-cache.ts'
 import type { RecordReader } from './record-reader.ts'
+import { mayRemove } from './removals.ts'
 import { unavailable } from './unavailable.ts'
 
 export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, owners: OwnerCache }
 
-/** `fresh`: forget what is remembered. `releasing`: we are about to delete its record. */
-export interface How { fresh: boolean, releasing: boolean }
+/** `fresh`: forget what is remembered. `releasing`: we are about to delete its record. `closing`: who has asked for its end, and is still to get it. */
+export interface How { fresh: boolean, releasing: boolean, closing: Remover[] }
 
 /**
  * Where an id stands that is not local.
@@ -31,9 +32,9 @@ export async function locate (parts: LocateParts, id: string, how: How): Promise
   }
 }
 
-async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { fresh, releasing }: How): Promise<Location> {
+async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { fresh, releasing, closing }: How): Promise<Location> {
   const record = await reader.read(id, fresh)
-  if (record === undefined) return { status: 'unknown' }
+  if (record === undefined || closing.some(by => mayRemove(by, record))) return { status: 'unknown' }
   if (record.released) return { status: 'orphaned', record }
   // One that we claimed without hearing of it, or are rid of.
   if (isOf(node, record)) return releasing ? { status: 'unknown' } : { status: 'orphaned', record }

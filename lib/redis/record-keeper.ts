@@ -79,9 +79,15 @@ export class RecordKeeper {
     return this.#reclaims.ask(id)
   }
 
+  /** A record is about to be claimed: it is not the one that was to be deleted. False: it is, somebody asked for that. */
+  claiming (id: string): boolean {
+    if (this.#releases.get(id) !== undefined) return false
+    this.#releases.delete(id)
+    return true
+  }
+
   /** A record was claimed with this epoch: all it needs now is its place in our index. */
   async claimed (id: string, epoch: string): Promise<void> {
-    this.#releases.delete(id)
     this.#touches.written(id)
     this.#owner.kept(id, epoch)
     // Its session will renew its place in the index with its record.
@@ -103,6 +109,12 @@ export class RecordKeeper {
   /** Whether the record of an id is about to be deleted. */
   releasing (id: string): boolean {
     return this.#releases.has(id)
+  }
+
+  /** Who has asked for the end of a session whose record is about to be deleted. */
+  closing (id: string): Remover[] {
+    const by = this.#releases.get(id)
+    return by === undefined ? [] : [by]
   }
 
   /** Does what is due, in batches. What fails stays due. */

@@ -54,9 +54,9 @@ export class Removals {
     if (this.#queue.size < QUEUE) this.#queue.set(keyOf({ id, by }), { id, by })
   }
 
-  /** Whether a removal of this session is waiting. */
-  waiting (id: string): boolean {
-    return this.#queue.size > 0 && [...this.#queue.values()].some(removal => removal.id === id)
+  /** Who has asked for the end of a session, and is waiting for it. */
+  waiting (id: string): Remover[] {
+    return this.#queue.size === 0 ? [] : [...this.#queue.values()].flatMap(removal => removal.id === id ? [removal.by] : [])
   }
 
   /** This node has beaten. Owners look into their close sets as they beat: after a few, they have seen what was asked. */
@@ -97,7 +97,7 @@ export class Removals {
   async #apply (removal: Removal, record: SessionRecord | undefined): Promise<'removed' | 'unknown'> {
     const { id, by } = removal
     for (let attempt = 0; record !== undefined && attempt < ATTEMPTS; attempt++) {
-      if (by !== 'any' && by.principal !== record.principal) return 'unknown'
+      if (!mayRemove(by, record)) return 'unknown'
       await Promise.all([record.node, ...record.formerly ?? []].map(node => new CloseSet(this.#link, this.#keys, node).add(id)))
       const dropped = Number(await this.#link.run(removeRecord, this.#keys.session(id), [record.node, record.epoch]))
       if (dropped !== 0) {
@@ -110,6 +110,11 @@ export class Removals {
     if (record === undefined) return 'unknown'
     throw unavailable('the session keeps changing its owner')
   }
+}
+
+/** Whether a session is theirs who want it ended. */
+export function mayRemove (by: Remover, { principal }: Pick<SessionRecord, 'principal'>): boolean {
+  return by === 'any' || by.principal === principal
 }
 
 function keyOf ({ id, by }: Removal): string {

@@ -16,7 +16,7 @@ import { OwnerCache } from './owner-cache.ts'
 import { RecordKeeper, type Reclaimed } from './record-keeper.ts'
 import { RecordReader } from './record-reader.ts'
 import { pageIndex } from './record-scripts.ts'
-import { Removals } from './removals.ts'
+import { mayRemove, Removals } from './removals.ts'
 import { Sweeper } from './sweeper.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
 import { Watch } from './watch.ts'
@@ -151,6 +151,7 @@ class RedisDirectory implements SessionDirectory {
     // Whoever reads the record then must find us alive.
     if (!leased) throw unavailable('this node could not say that it is alive')
     this.#owners.forget(record.id)
+    if (!this.#keeper.claiming(record.id)) return 'lost'
     const epoch = await orUnavailable(this.#records.claim(record))
     if (epoch === undefined) return 'lost'
     await this.#keeper.claimed(record.id, epoch)
@@ -173,7 +174,7 @@ class RedisDirectory implements SessionDirectory {
     if (tagOf(id) === undefined) return 'unknown'
     this.#owners.forget(id)
     const local = this.#owner.record(id)
-    const asked = local !== undefined && (by === 'any' || by.principal === local.principal)
+    const asked = local !== undefined && mayRemove(by, local)
     // Another principal's goes the way of an id that isn't here, so that nothing tells them apart.
     if (!asked) return await orUnavailable(this.#removals.remove(id, by))
     this.#endClosed(id, by)
@@ -182,7 +183,8 @@ class RedisDirectory implements SessionDirectory {
 
   locate (id: string, { fresh = false }: { fresh?: boolean } = {}): Promise<Location> {
     const parts = { node: this.#options.node, reader: this.#reader, registry: this.#registry, doubt: this.#doubt, owners: this.#owners }
-    return orUnavailable(locate(parts, id, { fresh, releasing: this.#keeper.releasing(id) || this.#removals.waiting(id) }))
+    const closing = [...this.#keeper.closing(id), ...this.#removals.waiting(id)]
+    return orUnavailable(locate(parts, id, { fresh, releasing: this.#keeper.releasing(id), closing }))
   }
 
   watch (record: SessionRecord, bound: number): Promise<void> {

@@ -114,6 +114,24 @@ t.test('a deletion waits for a write that is still on its way', async t => {
   t.strictSame(done, ['written', 'dropped'])
 })
 
+t.test('what is claimed again is not deleted, unless somebody asked for that', async t => {
+  const { server, raw, keys, owner, keeper } = await setUp(t)
+  const [idle, closed] = [owner.open(), owner.open()]
+  await keeper.add(idle)
+  await keeper.add(closed)
+  server.pause()
+  keeper.release(idle.id)
+  keeper.release(closed.id, 'any')
+  t.strictSame(keeper.closing(idle.id), [])
+  t.strictSame(keeper.closing(closed.id), ['any'])
+  t.equal(keeper.claiming(idle.id), true)
+  t.equal(keeper.claiming(closed.id), false)
+  server.resume()
+  await until('the closed one is deleted', async () => await raw.exists(keys.session(closed.id)) === 0)
+  await keeper.flush()
+  t.equal(await raw.exists(keys.session(idle.id)), 1)
+})
+
 t.test('after clear nothing is written any more', async t => {
   const { raw, keys, owner, keeper } = await setUp(t)
   const record = owner.open()
