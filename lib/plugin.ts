@@ -9,6 +9,7 @@ import { Forwarder } from './affinity/forwarder.ts'
 import { Lease } from './affinity/lease.ts'
 import type { Policies } from './affinity/misroute.ts'
 import { OwnerWatch } from './affinity/owner-watch.ts'
+import { UnderWay } from './affinity/under-way.ts'
 import { AlreadyRegisteredError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
@@ -76,8 +77,9 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const adoption = adopt ? new Adoption({ sessions, directory, ask: (url, id) => forwarder!.askOwner(url, id), log: app.log }) : undefined
   const watch = forwarder && new OwnerWatch({ directory, forwarder, beat: heartbeat })
   const forwarded = { count: 0 }
-  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded })
-  const drain = new Drain({ sessions, handOver: adopt, log: app.log })
+  const underWay = new UnderWay()
+  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
+  const drain = new Drain({ sessions, handOver: adopt, underWay, log: app.log })
   const refused = refusalCounters()
   app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
 
@@ -88,6 +90,9 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     const over = setTimeout(() => drain.cutShort(), Math.min(budget, settings.drain.timeout)).unref()
     // The grace is for whoever calls drain() first: from now on Fastify itself turns new requests away.
     await drain.run({ grace: 0, timeout: settings.drain.timeout })
+    // More may have arrived since; what Fastify does to connections next is for the application to choose.
+    await forwarder?.endStreams()
+    await drain.passedOn()
     clearTimeout(over)
     // Between preClose and onClose Fastify waits for every connection, and a client may stall one as long as it likes.
     sessions.shutdown(CLOSE_BOUND).catch(error => app.log.error({ err: error }, 'ending the mcp sessions failed'))

@@ -13,6 +13,7 @@ import { Limiter } from './limiter.ts'
 import { decide } from './misroute.ts'
 import type { Policies } from './misroute.ts'
 import type { OwnerWatch } from './owner-watch.ts'
+import type { UnderWay } from './under-way.ts'
 
 /** Set by the node that forwards a request, to its own tag. */
 export const HOP = 'mcp-sticky-hop'
@@ -64,6 +65,8 @@ export interface AffinityParts {
   /** How long a request is held for an owner that does not answer: its lease and a beat, in milliseconds. */
   patience: number
   forwarded: { count: number }
+  /** The answers to requests that are not streams. */
+  underWay: UnderWay
 }
 
 /** Finds the sessions that are not here: forwards to their owners, adopts orphans, or says why not. */
@@ -79,6 +82,7 @@ export class Affinity {
   async find (errand: Errand): Promise<Found> {
     const { sessions, directory, policies, patience } = this.#parts
     const { id, key, request, reply } = errand
+    this.#began(errand)
     const asking = { principal: key, hop: isHop(request) }
     const until = performance.now() + patience
     let fresh = false
@@ -118,6 +122,7 @@ export class Affinity {
   async delegate ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>): Promise<Found | undefined> {
     const { forwarder } = this.#parts
     if (forwarder === undefined || isHop(request)) return undefined
+    this.#began({ request, reply })
     for (const { url } of await this.#candidates()) {
       const forwarded = await forwarder.forward(request, reply, url!, { decline: status => status === NOT_OWNER || status === 503, lastWords })
       if (forwarded.outcome === 'answered') return this.#counted()
@@ -134,6 +139,7 @@ export class Affinity {
   async forwardOnce ({ request, reply, id, key }: Pick<Errand, 'request' | 'reply' | 'id' | 'key'>): Promise<boolean> {
     const { directory, policies, forwarder } = this.#parts
     if (forwarder === undefined || isHop(request)) return false
+    this.#began({ request, reply })
     let url: string | undefined
     try {
       const decision = decide(await directory.locate(id), policies, { principal: key, hop: false })
@@ -147,6 +153,10 @@ export class Affinity {
     if (forwarded.outcome !== 'answered') return false
     this.#counted()
     return true
+  }
+
+  #began ({ request, reply }: Pick<Errand, 'request' | 'reply'>): void {
+    if (request.method !== 'GET') this.#parts.underWay.add(reply.raw)
   }
 
   /** The caller's session, if it has come here meanwhile. Another principal's goes the way of one that is nowhere. */

@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { UnderWay } from './under-way.ts'
 
 /** How long giving sessions up may take, in milliseconds. */
 const GIVE_UP = 2000
@@ -17,20 +19,22 @@ export interface DrainOptions {
 
 /**
  * Takes a node out of service: it leaves the pool, after the grace takes no new
- * sessions, and lets calls in flight finish. With `handOver` each session is
- * given up as soon as it is idle, for other nodes to adopt; else they stay,
- * without streams, until the node closes.
+ * sessions, and lets calls in flight finish, its own and those it passes on.
+ * With `handOver` each session is given up as soon as it is idle, for other
+ * nodes to adopt; else they stay, without streams, until the node closes.
  */
 export class Drain {
   readonly #sessions: Sessions
   readonly #handOver: boolean
+  readonly #underWay: UnderWay
   readonly #log: FastifyBaseLogger
   readonly #cut = new AbortController()
   #drained: Promise<void> | undefined
 
-  constructor ({ sessions, handOver, log }: { sessions: Sessions, handOver: boolean, log: FastifyBaseLogger }) {
+  constructor ({ sessions, handOver, underWay, log }: { sessions: Sessions, handOver: boolean, underWay: UnderWay, log: FastifyBaseLogger }) {
     this.#sessions = sessions
     this.#handOver = handOver
+    this.#underWay = underWay
     this.#log = log
   }
 
@@ -40,6 +44,13 @@ export class Drain {
     signal?.addEventListener('abort', () => this.#cut.abort(), { once: true })
     this.#drained ??= this.#run(grace, timeout)
     return this.#drained
+  }
+
+  /** Resolves when the calls that this node is passing on to others are answered, or it is cut short. */
+  async passedOn (): Promise<void> {
+    const { signal } = this.#cut
+    if (signal.aborted) return
+    await Promise.race([this.#underWay.given(), once(signal, 'abort')])
   }
 
   /** No more grace, and no more time for calls. */
@@ -54,9 +65,12 @@ export class Drain {
     await this.#wait(grace)
     sessions.leave('closing')
     const over = this.#wait(timeout)
-    if (this.#handOver) return this.#handOverAll(over)
-    await Promise.race([over, Promise.all([...sessions.values()].map(session => session.transport.idle()))])
-    for (const session of sessions.values()) session.transport.endStreams()
+    if (this.#handOver) await this.#handOverAll(over)
+    else {
+      await Promise.race([over, Promise.all([...sessions.values()].map(session => session.transport.idle()))])
+      for (const session of sessions.values()) session.transport.endStreams()
+    }
+    await Promise.race([over, this.#underWay.given()])
   }
 
   async #handOverAll (over: Promise<void>): Promise<void> {

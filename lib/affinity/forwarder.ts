@@ -68,6 +68,11 @@ export class Forwarder {
     this.#streams.abandon(url, error)
   }
 
+  /** Ends the streams that come from other nodes: their clients open them again elsewhere. No more are opened. */
+  async endStreams (): Promise<void> {
+    await this.#streams.close(new Error('this node is closing'))
+  }
+
   /** Breaks off everything that is under way; nothing is forwarded any more. */
   async close (): Promise<void> {
     const error = new Error('this node is closing')

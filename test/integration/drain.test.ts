@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { connect as connectTcp } from 'node:net'
 import { request } from 'undici'
 import { startApp } from '../fixtures/app.ts'
+import { freePort } from '../fixtures/free-port.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
 import { createServer, waiting } from '../fixtures/session-server.ts'
@@ -56,6 +57,37 @@ t.test('drain: out of the pool at once, new sessions during the grace, none afte
   await until('the stream has ended', () => streamEnded)
   await app.close()
   await until('the node is gone', async () => await states() === 'b up')
+})
+
+t.test('a node that leaves waits for the calls that it passes on, and ends the streams', async t => {
+  const redis = await startRedis(t)
+  const keyPrefix = `test:${randomUUID()}:`
+  const start = async (id: string): ReturnType<typeof startApp> => startApp(t, {
+    redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 100 }, drain: { grace: 0, timeout: 30_000 }
+  }, { fastify: { forceCloseConnections: true } })
+  const [owner, leaving] = [await start('owner'), await start('leaving')]
+  await until('both nodes are known', async () => (await leaving.app.mcpSessions.nodes()).length === 2)
+  const id = await open(owner.url)
+  const stream = await request(leaving.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': id } })
+  const streamed = stream.body.text()
+
+  // Whatever does not wait for a call has time to show it.
+  async function waitsForACall (what: () => Promise<void>): Promise<void> {
+    let release = (): void => {}
+    waiting.set(id, go => { release = go })
+    const answer = inSession(leaving.url, id, call('wait'))
+    await until('the call is in flight', () => owner.app.mcpSessions.get(id)!.busy)
+    let over = false
+    const done = what().then(() => { over = true })
+    for (let i = 0; i < 50; i++) await inSession(owner.url, id, call('count'))
+    t.notOk(over)
+    release()
+    t.equal((await answer).body.result.content[0].text, 'released')
+    await done
+  }
+  await waitsForACall(() => leaving.app.mcpSessions.drain())
+  await waitsForACall(async () => { await leaving.app.close() })
+  t.equal(await streamed, '', 'ended, not broken off')
 })
 
 t.test('app.close() alone lets calls in flight finish', async t => {

@@ -1,0 +1,17 @@
+import { onResponseEnd } from '../transport/client-response.ts'
+import type { ClientResponse } from '../transport/client-response.ts'
+
+/** Answers that are yet to be given in full. */
+export class UnderWay {
+  readonly #answers = new Set<ClientResponse>()
+
+  add (answer: ClientResponse): void {
+    this.#answers.add(answer)
+    onResponseEnd(answer, () => this.#answers.delete(answer))
+  }
+
+  /** Resolves when those that are under way now have been given, or their clients have left. */
+  async given (): Promise<void> {
+    await Promise.all([...this.#answers].map(answer => new Promise<void>(resolve => onResponseEnd(answer, resolve))))
+  }
+}
