@@ -15,9 +15,15 @@ const COOKIE = '_mcp_backend'
 /**
  * Outlasts one health check of a second (with back-off from 250 ms), so a call
  * that meets a dead node finds a living one. Traefik sends again only what no
- * node has begun to answer.
+ * node has begun to read.
+ *
+ * A status to retry on makes Traefik read a body in full before it passes the
+ * request on; none of ours is 599. Otherwise Go's proxy cuts a stream now and
+ * then whose node has begun to answer before the proxy has noticed the end of
+ * the body (golang/go#40747). Each request takes that much memory of Traefik;
+ * longer bodies are passed on as they come.
  */
-const RETRY = { attempts: 8, initialInterval: '250ms' }
+const RETRY = { attempts: 8, initialInterval: '250ms', maxRequestBodyBytes: 32_768, status: ['599'], retryNonIdempotentMethod: true }
 
 /**
  * Traefik's dynamic configuration for these nodes (ADR-0066, and cookie-less

@@ -48,5 +48,5 @@ export interface Failover {
 }
 
 export interface Middleware {
-  retry: { attempts: number, initialInterval: string }
+  retry: { attempts: number, initialInterval: string, maxRequestBodyBytes: number, status: string[], retryNonIdempotentMethod: boolean }
 }

@@ -1,4 +1,6 @@
 import type { FastifyInstance } from 'fastify'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import t from 'tap'
 import { dynamicConfiguration } from '../../lib/traefik/index.ts'
 import type { TraefikOptions } from '../../lib/traefik/index.ts'
@@ -51,6 +53,25 @@ t.test('two nodes behind Traefik', async t => {
     const [tag] = (headers['mcp-session-id'] as string).split('.')
     t.equal(headers['set-cookie'], `_mcp_backend=${tag}; Path=/mcp; HttpOnly; Secure; SameSite=Strict`)
     t.ok(members.some(({ url }) => nodeTag({ id: '', url }) === tag))
+  })
+
+  t.test('a node gets a request with its whole body', async t => {
+    const id = await open(mcp)
+    const { app } = members.find(({ tag }) => id.startsWith(tag))!
+    let begun = 0
+    app.server.on('request', ({ headers }) => { if (headers['x-halves'] !== undefined) begun++ })
+    const body = JSON.stringify(call('echo', { message: 'x'.repeat(20_000) }))
+    const { hostname, port } = new URL(traefik.url)
+    const client = connect(Number(port), hostname)
+    t.teardown(() => client.destroy())
+    client.write(`POST /mcp HTTP/1.1\r\nHost: ${hostname}:${port}\r\nX-Halves: 1\r\nMcp-Session-Id: ${id}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: ${body.length}\r\n\r\n`)
+    client.write(body.slice(0, 10_000))
+    for (let i = 0; i < 50; i++) await inSession(mcp, id, call('count'))
+    t.equal(begun, 0)
+    client.write(body.slice(10_000))
+    const [answer] = await once(client, 'data')
+    t.match(String(answer), /^HTTP\/1.1 200 /)
+    t.equal(begun, 1)
   })
 
   t.test('an id leads to its node, without a cookie and against one', async t => {
