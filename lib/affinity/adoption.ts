@@ -4,7 +4,7 @@ import type { Principal } from '../security/principal.ts'
 import { shortId } from '../session-id.ts'
 import type { SessionDirectory, SessionRecord } from '../sessions/directory.ts'
 import type { LocalSession } from '../sessions/session.ts'
-import type { Sessions } from '../sessions/sessions.ts'
+import type { Arrival, Sessions } from '../sessions/sessions.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import { Limiter } from './limiter.ts'
 
@@ -68,27 +68,33 @@ export class Adoption {
   }
 
   async #adopt (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
-    const { sessions, directory, log } = this.#parts
+    const { sessions, directory } = this.#parts
     // It has arrived since its record was read: a claim of our own record would succeed, and make a second server.
     if (sessions.get(record.id) !== undefined) return { outcome: 'changed' }
     if (await this.#lives(record)) return { outcome: 'owned', url: record.url! }
-    if (!sessions.reserve(record.principal)) return { outcome: 'full' }
-    let claimed = false
+    const arrival = sessions.expect(record)
+    if (arrival === undefined) return { outcome: 'full' }
+    let adopted: Adopted | undefined
     try {
-      claimed = await directory.claim(record) === 'claimed'
+      if (await directory.claim(record) !== 'claimed') return { outcome: 'changed' }
+      adopted = await this.#move(record, arrival, wanted)
+      return adopted
     } finally {
-      if (!claimed) sessions.unreserve(record.principal)
+      sessions.arrived(record, adopted?.outcome === 'adopted')
     }
-    if (!claimed) return { outcome: 'changed' }
+  }
+
+  /** Makes the session of a record that was claimed. */
+  async #move (record: SessionRecord, arrival: Arrival, wanted: Wanted): Promise<Adopted> {
+    const { sessions, directory, log } = this.#parts
     const facts = { session: shortId(record.id), from: record.node }
     try {
-      const session = await sessions.adopt(record, wanted)
+      const session = await sessions.adopt(record, arrival, wanted)
       log.info(facts, 'mcp session adopted')
       return { outcome: 'adopted', session }
     } catch (cause) {
       const error = new AdoptionFailedError(cause instanceof Error ? cause.message : String(cause), { cause })
       log.error({ ...facts, err: cause, failures: record.adoptionFailures + 1 }, 'an mcp session could not be adopted')
-      sessions.unreserve(record.principal)
       await directory.unclaim(record)
       return { outcome: 'failed', error }
     }

@@ -44,6 +44,17 @@ export interface AdoptedSession {
   state: unknown
 }
 
+/** A session that is being moved here. */
+export interface Arrival {
+  /** The node's epoch before its record was claimed: should it have passed by now, the session asks whose it is. */
+  readonly epoch: string
+  /** Somebody asked for its end meanwhile. */
+  ended: boolean
+}
+
+/** How often a session asks in a row whether it is still ours. */
+const RECLAIMS = 3
+
 export interface SessionsParts extends BuilderParts {
   node: NodeIdentity
   store: SessionStore
@@ -74,6 +85,7 @@ export class Sessions implements DirectoryOwner {
   readonly #directory: SessionDirectory
   /** Sessions that are being given up, and what settles when they are. */
   readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
+  readonly #arriving = new Map<string, Arrival>()
   /** Questions to the directory whether a session is still ours. */
   readonly #reclaims = new Map<string, Promise<boolean>>()
   #unsure = false
@@ -137,7 +149,13 @@ export class Sessions implements DirectoryOwner {
   }
 
   async #reclaim (session: LocalSession): Promise<boolean> {
-    const outcome = await this.#directory.reclaim(session.id)
+    let outcome: Awaited<ReturnType<SessionDirectory['reclaim']>> = 'unanswered'
+    for (let i = 0; i < RECLAIMS; i++) {
+      outcome = await this.#directory.reclaim(session.id)
+      if (outcome !== 'kept' || this.#parts.lease!.holds(session.epoch)) break
+      // The answer is old: this process was paused before it heard it, and others may have taken the session since.
+      outcome = 'unanswered'
+    }
     if (outcome === 'unanswered' && !this.#unsure) {
       this.#parts.log.warn({ node: this.node.id }, 'the lease of this node has lapsed and the directory does not answer: its sessions are served all the same; if another node took them for orphans, they have two owners until it does')
     }
@@ -203,13 +221,18 @@ export class Sessions implements DirectoryOwner {
     return undefined
   }
 
-  /** Takes a place for a session that moves here; false when there is none. */
-  reserve (principalKey: string | undefined): boolean {
-    return this.#store.reserveMoved(principalKey)
+  /** Takes a place for a session that moves here, before its record is claimed; undefined when there is none. */
+  expect ({ id, principal }: SessionRecord): Arrival | undefined {
+    if (!this.#store.reserveMoved(principal)) return undefined
+    const arrival = { epoch: this.node.epoch, ended: false }
+    this.#arriving.set(id, arrival)
+    return arrival
   }
 
-  unreserve (principalKey: string | undefined): void {
-    this.#store.unreserve(principalKey)
+  /** It has come, or will not: then its place is given back. */
+  arrived ({ id, principal }: SessionRecord, here: boolean): void {
+    this.#arriving.delete(id)
+    if (!here) this.#store.unreserve(principal)
   }
 
   /**
@@ -217,9 +240,8 @@ export class Sessions implements DirectoryOwner {
    * told what the client told the lost one.
    * @throws when it cannot be; the record and the place are the caller's to give back.
    */
-  async adopt (record: SessionRecord, { request, principal, extra }: { request: FastifyRequest, principal: Principal | undefined, extra: MessageExtra }): Promise<LocalSession> {
+  async adopt (record: SessionRecord, arrival: Arrival, { request, principal, extra }: { request: FastifyRequest, principal: Principal | undefined, extra: MessageExtra }): Promise<LocalSession> {
     const { id, replay, protocolVersion, clientInfo, createdAt, state } = record
-    const { epoch } = this.node
     let session: LocalSession | undefined
     const transport = this.#builder.transport({
       sessionId: id,
@@ -230,10 +252,11 @@ export class Sessions implements DirectoryOwner {
       await transport.takeOver()
       await transport.replay(replay!, protocolVersion, extra)
       const adopted = new LocalSession({ ...this.#common(transport, server, principal), clientInfo, createdAt, state, initialize: replay!.initialize })
-      adopted.epoch = epoch
+      adopted.epoch = arrival.epoch
       adopted.used = true
       await this.#parts.onAdopt?.({ sessionId: id, server, record, state: adopted.state })
       if (this.#ended !== undefined || this.state !== 'open') throw new Error('this node is shutting down')
+      if (arrival.ended) throw new Error('somebody asked for its end meanwhile')
       session = adopted
       transport.onclose = () => this.finish(adopted, 'server_closed')
       this.#store.add(adopted)
@@ -286,6 +309,8 @@ export class Sessions implements DirectoryOwner {
 
   /** The close sets and the directory's answers arrive here. */
   end (id: string, why: 'closed' | 'taken'): void {
+    const arrival = this.#arriving.get(id)
+    if (arrival !== undefined) arrival.ended = true
     const session = this.#store.get(id)
     if (session !== undefined) this.finish(session, why === 'closed' ? 'requested_elsewhere' : 'taken')
   }

@@ -11,8 +11,8 @@ t.test('a session that arrived after its record was read is not adopted a second
   const sessions = {
     node: { id: 'here' },
     get: () => held,
-    reserve: () => true,
-    unreserve: () => {},
+    expect: () => ({ epoch: 'here.0', ended: false }),
+    arrived: () => {},
     adopt: async () => { held = {}; return held }
   } as unknown as AdoptionParts['sessions']
   const directory = { claim: async () => { claims++; return 'claimed' as const }, unclaim: async () => {} }

@@ -1,0 +1,106 @@
+import t from 'tap'
+import type { SessionDirectory, SessionRecord } from '../../lib/sessions/directory.ts'
+import { Sessions } from '../../lib/sessions/sessions.ts'
+import type { SessionsParts } from '../../lib/sessions/sessions.ts'
+import { SessionStore } from '../../lib/sessions/store.ts'
+import { AnswerWait } from '../../lib/transport/answer-wait.ts'
+import { MessageExtra } from '../../lib/transport/extra.ts'
+import { KeepAlive } from '../../lib/transport/keep-alive.ts'
+import { StreamableHttpTransport } from '../../lib/transport/transport.ts'
+import { FakeNode, identity } from '../fixtures/directory-node.ts'
+import { keptLog } from '../fixtures/log.ts'
+import { HTTP } from '../fixtures/wired-transport.ts'
+
+type Reclaimed = Awaited<ReturnType<SessionDirectory['reclaim']>>
+
+/** Sessions whose lease holds, or does not, and whose directory says what the test says. */
+function setUp (answers: Array<() => Reclaimed> = []) {
+  const node = identity('a')
+  const lease = { running: true, lapsed: true, holds: (epoch: string) => !lease.lapsed && epoch === node.epoch, beating: () => () => {} }
+  const log = keptLog()
+  const asked: string[] = []
+  const directory = {
+    reclaim: async (id: string) => {
+      asked.push(id)
+      return answers.shift()!()
+    }
+  } as unknown as SessionDirectory
+  let initialized = (): void => {}
+  const initialize = new Promise<void>(resolve => { initialized = resolve })
+  const server = {
+    connect: async (transport: any) => {
+      const serverInfo = { name: 's', version: '1' }
+      transport.onmessage = async ({ id, method }: any) => {
+        if (method !== 'initialize') return
+        await initialize
+        await transport.send({ jsonrpc: '2.0', id, result: { protocolVersion: '2025-11-25', capabilities: {}, serverInfo } })
+      }
+    },
+    close: async () => {}
+  }
+  const parts = { ...log, child: () => parts } as unknown as SessionsParts['log']
+  const sessions = new Sessions({
+    node,
+    lease,
+    directory,
+    store: new SessionStore({ maxPerNode: 1, maxPerPrincipal: 1 }),
+    onAdopt: undefined,
+    limits: { idleTimeout: Infinity, firstUseTimeout: Infinity },
+    createServer: () => server as any,
+    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), log: parts }),
+    log: parts
+  })
+  const record: SessionRecord = { ...new FakeNode(identity('b')).open(), node: 'b', epoch: 'b.0', lastSeenAt: 0, adoptionFailures: 0 }
+  const wanted = { request: {} as any, principal: undefined, extra: new MessageExtra(HTTP, undefined) }
+  const adopted = async () => {
+    initialized()
+    return sessions.adopt(record, sessions.expect(record)!, wanted)
+  }
+  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted }
+}
+
+t.test('what the directory said before another pause is asked again', async t => {
+  const { sessions, asked, adopted } = setUp([() => 'kept', () => 'lost'])
+  const session = await adopted()
+  t.equal(await sessions.secured(session), false)
+  t.equal(asked.length, 2)
+})
+
+t.test('a session that was kept while the lease runs is ours', async t => {
+  const { sessions, lease, asked, adopted } = setUp([() => 'kept', () => { lease.lapsed = false; return 'kept' }])
+  const session = await adopted()
+  t.equal(await sessions.secured(session), true)
+  t.equal(asked.length, 2)
+  t.equal(sessions.secured(session), undefined, 'beyond doubt')
+})
+
+t.test('a lease that never runs is as good as no answer: it is served, and that is said', async t => {
+  const { sessions, log, asked, adopted } = setUp(Array.from({ length: 3 }, () => () => 'kept'))
+  const session = await adopted()
+  t.equal(await sessions.secured(session), true)
+  t.equal(asked.length, 3)
+  t.match(log.lines.filter(({ level }) => level === 'warn'), [{ message: /two owners/ }])
+})
+
+t.test('a session that was claimed before a lapse is not beyond doubt after it', async t => {
+  const { sessions, node, lease, record, wanted, initialized } = setUp([() => 'lost'])
+  lease.lapsed = false
+  initialized()
+  const arrival = sessions.expect(record)!
+  node.epoch = 'next'
+  const session = await sessions.adopt(record, arrival, wanted)
+  t.equal(await sessions.secured(session), false)
+})
+
+t.test('a session whose end is asked for while it is adopted does not come', async t => {
+  const { sessions, record, wanted, initialized } = setUp()
+  const arrival = sessions.expect(record)!
+  t.equal(sessions.expect(record), undefined, 'its place is taken')
+  const adopting = sessions.adopt(record, arrival, wanted)
+  sessions.end(record.id, 'closed')
+  initialized()
+  await t.rejects(adopting, { message: 'somebody asked for its end meanwhile' })
+  sessions.arrived(record, false)
+  t.equal(sessions.size, 0)
+  t.ok(sessions.expect(record), 'its place is free')
+})
