@@ -1,6 +1,8 @@
 import t from 'tap'
 import { locate, type LocateParts } from '../../lib/redis/locate.ts'
 import { OwnerCache } from '../../lib/redis/owner-cache.ts'
+import { RecordReader } from '../../lib/redis/record-reader.ts'
+import { newSessionId } from '../../lib/session-id.ts'
 import { identity } from '../fixtures/directory-node.ts'
 
 t.test('an orphan is unknown where its principal\'s close is still to be carried out', async t => {
@@ -18,4 +20,23 @@ t.test('an orphan is unknown where its principal\'s close is still to be carried
   t.equal(await status({ principal: 'issuer|bob' }), 'orphaned', 'another\'s is not obeyed')
   t.equal(await status({ principal: 'issuer|bob' }, { principal: 'issuer|ann' }), 'unknown')
   t.equal(await status('any'), 'unknown')
+})
+
+t.test('what was read in doubt is no evidence when the doubt is over', async t => {
+  const UNAVAILABLE = { code: 'MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE' }
+  const node = identity('a')
+  const doubt = { left: 1 }
+  const owners = new OwnerCache()
+  const registry = { latest: () => new Map(), alive: async () => new Map(), owner: async () => { doubt.left = 0 } }
+  const absent = { run: async () => { doubt.left = 0; return [] } }
+  const id = newSessionId(node.tag)
+  const reader = new RecordReader({ link: absent, registry, doubt, keys: { session: () => '' } } as unknown as ConstructorParameters<typeof RecordReader>[0])
+  await t.rejects(reader.read(id), UNAVAILABLE)
+  t.equal(await reader.read(id), undefined, 'what is read now is')
+  doubt.left = 1
+  const record = { id, node: 'dead', epoch: 'e.0' }
+  const parts = { node, registry, doubt, owners, reader: { read: async () => record } } as unknown as LocateParts
+  const how = { fresh: false, releasing: false, closing: [] }
+  await t.rejects(locate(parts, id, how), UNAVAILABLE)
+  t.match(await locate(parts, id, how), { status: 'orphaned' })
 })
