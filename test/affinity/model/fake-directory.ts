@@ -1,0 +1,303 @@
+import { DirectoryUnavailableError } from '../../../lib/errors.ts'
+import type { DirectoryOwner, Location, NewRecord, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../../../lib/sessions/directory.ts'
+import { FakeLink, unanswered } from './fake-link.ts'
+import type { LinkParts } from './fake-link.ts'
+
+/** As in the product: milliseconds for a new record, and for a session to learn whether it is still ours. */
+const ADD = 250
+const LEASE = 1000
+/** How often a removal follows a session from owner to owner. */
+const ATTEMPTS = 3
+
+export interface DirectoryParts extends LinkParts { heartbeat: number }
+
+/** One node's directory over the fake Redis: the contract of sessions/directory.ts in its simplest form. */
+export class FakeDirectory implements SessionDirectory {
+  readonly kind = 'redis'
+  /** Sessions that are served although the directory did not say whose they are. */
+  readonly unsure = new Set<string>()
+  readonly #parts: DirectoryParts
+  readonly #link: FakeLink
+  readonly #due = new Set<string>()
+  readonly #releases = new Map<string, Remover | undefined>()
+  readonly #removals = new Map<string, Remover>()
+  readonly #seen = new Map<string, NodeStatus>()
+  readonly #owners = new Map<string, { at: number, location: Location }>()
+  #owner!: DirectoryOwner
+  #epoch: string
+  #doubt = 0
+  #beating: Promise<void> | undefined
+  #again = false
+  #claimed = false
+  #stopped = false
+
+  constructor (parts: DirectoryParts) {
+    this.#parts = parts
+    this.#link = new FakeLink(parts)
+    this.#epoch = parts.node.epoch
+  }
+
+  async start (owner: DirectoryOwner): Promise<void> {
+    this.#owner = owner
+    await this.#hurry()
+    this.#tick()
+  }
+
+  async add (record: NewRecord): Promise<boolean> {
+    const written = await this.#write(record, ADD)
+    if (written === undefined && this.#owner.has(record.id)) this.#due.add(record.id)
+    if (written === 'taken') this.#owner.end(record.id, 'taken')
+    return written === 'written'
+  }
+
+  touch (): void {}
+
+  changed (id: string): void { this.#due.add(id) }
+
+  async reclaim (id: string): Promise<'kept' | 'lost' | 'unanswered'> {
+    const reclaiming = async () => await this.#leased() ? this.#renew(id) : 'unanswered'
+    const outcome = await Promise.race([reclaiming(), this.#link.wait(LEASE).then(() => 'unanswered' as const)])
+    if (outcome === 'unanswered') this.unsure.add(id)
+    return outcome
+  }
+
+  async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
+    await Promise.race([this.#leased(), this.#link.wait(LEASE)])
+    if (!this.#owner.leased) throw new DirectoryUnavailableError('this node could not say that it is alive')
+    this.#owners.delete(record.id)
+    if (this.#releases.get(record.id) !== undefined) return 'lost'
+    this.#releases.delete(record.id)
+    const { epoch } = this.#parts.node
+    if (!await this.#link.reading(scripts => scripts.claim(record, epoch))) return 'lost'
+    this.#owner.kept(record.id, epoch)
+    return 'claimed'
+  }
+
+  async unclaim (record: SessionRecord): Promise<void> {
+    await this.#link.try(scripts => scripts.unclaim(record))
+  }
+
+  async giveUp (ids: string[], bound: number): Promise<void> {
+    const given = Promise.all(ids.map(id => this.#link.try(scripts => scripts.giveUp(id))))
+    await Promise.race([given, this.#link.wait(bound)])
+    for (const id of ids) this.#due.delete(id)
+  }
+
+  release (id: string, by?: Remover): void {
+    this.#due.delete(id)
+    this.#releases.set(id, by ?? this.#releases.get(id))
+    this.#drop(id)
+  }
+
+  async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
+    this.#owners.delete(id)
+    if (this.#owner.record(id) !== undefined) {
+      this.#owner.end(id, 'closed')
+      this.release(id, by)
+      return 'removed'
+    }
+    const removed = await this.#remove(id).catch(unanswered)
+    if (removed === undefined) this.#removals.set(id, by)
+    return removed ?? 'queued'
+  }
+
+  async locate (id: string, { fresh = false }: { fresh?: boolean } = {}): Promise<Location> {
+    const { world, heartbeat, redis } = this.#parts
+    const remembered = this.#owners.get(id)
+    if (fresh) this.#owners.delete(id)
+    else if (remembered !== undefined && world.now - remembered.at < heartbeat) return remembered.location
+    const doubting = this.#doubting
+    const record = await this.#link.reading(scripts => scripts.read(id))
+    if (record === undefined) return this.#absent(doubting)
+    if (this.#releases.get(id) !== undefined || this.#removals.has(id)) return { status: 'unknown' }
+    if (record.released === true) return { status: 'orphaned', record }
+    if (this.#link.scripts.ours(record)) return this.#releases.has(id) ? { status: 'unknown' } : { status: 'orphaned', record }
+    const owner = await this.#link.reading(() => redis.alive(record.node))
+    if (owner !== undefined && owner.epoch === record.epoch) {
+      const location: Location = { status: 'misrouted', record, tag: owner.tag, url: owner.url }
+      this.#seen.set(owner.tag, owner)
+      this.#owners.set(id, { at: world.now, location })
+      return location
+    }
+    if (doubting || this.#doubting) throw new DirectoryUnavailableError('the owner may not have beaten yet')
+    return { status: 'orphaned', record }
+  }
+
+  async watch ({ node, epoch }: SessionRecord, bound: number): Promise<void> {
+    const { world, redis, heartbeat } = this.#parts
+    const end = world.now + bound
+    let first: number | undefined
+    while (world.now < end) {
+      const look = await this.#link.try(() => ({ key: redis.alive(node) }))
+      if (look !== undefined) {
+        if (look.key === undefined ? !this.#doubting : look.key.epoch !== epoch || look.key.expires !== (first ?? look.key.expires)) return
+        first ??= look.key?.expires
+      }
+      await this.#link.wait(Math.min(heartbeat / 4, end - world.now))
+    }
+  }
+
+  lastSeen (tag: string): NodeStatus | undefined {
+    return tag === this.#parts.node.tag ? undefined : this.#seen.get(tag)
+  }
+
+  async list (): Promise<{ sessions: SessionRecord[] }> {
+    return { sessions: await this.#link.reading(() => [...this.#parts.redis.records.values()]) }
+  }
+
+  async nodes (): Promise<NodeStatus[]> {
+    const { redis } = this.#parts
+    const nodes = await this.#link.reading(() => [...redis.nodes.keys()].flatMap(id => redis.alive(id) ?? []))
+    if (this.#doubting) throw new DirectoryUnavailableError('not every node may have beaten yet')
+    for (const node of nodes) this.#seen.set(node.tag, node)
+    return nodes
+  }
+
+  announce (): void { this.#hurry() }
+
+  async stop (ids: string[], bound: number): Promise<number> {
+    this.#stopped = true
+    await this.giveUp(ids, bound)
+    await this.#link.try(scripts => scripts.withdraw())
+    return 0
+  }
+
+  /** The connection is new: whatever was written may be lost. */
+  reconnected (): void {
+    if (this.#stopped) return
+    this.#raise()
+    this.#hurry()
+  }
+
+  get #doubting (): boolean { return this.#parts.world.now < this.#doubt }
+
+  /** `doubting`: before it was read; an answer may be older than the doubt. */
+  #absent (doubting: boolean): { status: 'unknown' } {
+    if (doubting || this.#doubting) throw new DirectoryUnavailableError('what is missing may be lost')
+    return { status: 'unknown' }
+  }
+
+  #raise (): void {
+    const { world, heartbeat } = this.#parts
+    this.#doubt = world.now + 3 * heartbeat
+    for (const id of this.#owner.ids()) this.#due.add(id)
+  }
+
+  #tick (): void {
+    this.#link.wait(this.#parts.heartbeat).then(() => {
+      if (this.#stopped) return
+      this.#hurry()
+      this.#tick()
+    })
+  }
+
+  async #leased (): Promise<boolean> {
+    if (!this.#owner.leased) await this.#hurry()
+    return this.#owner.leased
+  }
+
+  #hurry (): Promise<void> {
+    this.#again = true
+    this.#beating ??= this.#turn().finally(() => { this.#beating = undefined })
+    return this.#beating
+  }
+
+  async #turn (): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false
+      await this.#beat()
+    }
+    this.#flush()
+  }
+
+  async #beat (): Promise<void> {
+    const { node: { id, url, tag, incarnation }, heartbeat } = this.#parts
+    const acknowledged = this.#owner.beating()
+    const state = this.#owner.draining ? 'draining' : 'up'
+    const key = { id, url, tag, incarnation, epoch: this.#parts.node.epoch, state, sessions: this.#owner.size, room: this.#owner.room } as const
+    const claimed = this.#claimed
+    const beat = await this.#link.try(scripts => scripts.beat(key, 3 * heartbeat, claimed))
+    if (beat === undefined) return
+    if ('superseded' in beat) {
+      this.#stopped = true
+      return this.#owner.superseded({ epoch: beat.superseded })
+    }
+    this.#claimed = true
+    acknowledged(beat.gone)
+    for (const id of beat.closed) {
+      this.#owner.end(id, 'closed')
+      this.release(id)
+    }
+    if (beat.closed.length > 0) this.#link.try(scripts => scripts.closed(beat.closed))
+    if (this.#epoch !== this.#parts.node.epoch) {
+      this.#epoch = this.#parts.node.epoch
+      for (const id of this.#owner.ids()) this.#due.add(id)
+    }
+    if (!beat.gone || !claimed) return
+    this.#raise()
+    this.#again = true
+  }
+
+  #flush (): void {
+    for (const id of [...this.#due]) if (this.#owner.has(id)) this.#renew(id)
+    for (const id of this.#releases.keys()) this.#drop(id)
+    for (const id of this.#removals.keys()) {
+      this.#remove(id).then(() => this.#removals.delete(id)).catch(unavailable)
+    }
+  }
+
+  async #renew (id: string): Promise<'kept' | 'lost' | 'unanswered'> {
+    const { epoch } = this.#parts.node
+    const changes = this.#owner.record(id)
+    this.#due.delete(id)
+    let outcome: string | undefined = await this.#link.try(scripts => scripts.renew(id, changes, epoch))
+    if (outcome === 'absent' && changes !== undefined && this.#owner.has(id)) outcome = await this.#write(changes)
+    else if (outcome === 'kept') this.#kept(id, epoch)
+    if (outcome === undefined) {
+      if (this.#owner.has(id)) this.#due.add(id)
+      return 'unanswered'
+    }
+    if (outcome === 'taken' || outcome === 'closed') this.#owner.end(id, outcome)
+    return outcome === 'kept' || outcome === 'written' ? 'kept' : 'lost'
+  }
+
+  async #write (record: NewRecord, bound?: number): Promise<'written' | 'taken' | undefined> {
+    const { epoch } = this.#parts.node
+    const written = await this.#link.try(scripts => scripts.add(record, epoch), bound)
+    if (written === 'written') this.#kept(record.id, epoch)
+    return written
+  }
+
+  #kept (id: string, epoch: string): void {
+    this.unsure.delete(id)
+    this.#owner.kept(id, epoch)
+  }
+
+  /** Where somebody asked for it, the others that have it, or may have, are told. */
+  #drop (id: string): void {
+    const asked = this.#releases.get(id) !== undefined
+    this.#link.try(scripts => scripts.drop(id, asked)).then(dropped => {
+      const by = this.#releases.get(id)
+      if (dropped !== undefined) this.#releases.delete(id)
+      if (dropped !== 'others' || by === undefined) return
+      this.#removals.set(id, by)
+      this.#flush()
+    })
+  }
+
+  /** First the owner's close set, then the record, if it still has the owner that was told. */
+  async #remove (id: string): Promise<'removed' | 'unknown'> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const doubting = this.#doubting
+      const record = await this.#link.call(scripts => scripts.read(id))
+      if (record === undefined) return this.#absent(doubting).status
+      await this.#link.call(scripts => scripts.tell(record))
+      if (await this.#link.call(scripts => scripts.remove(record))) return 'removed'
+    }
+    throw new DirectoryUnavailableError('the session keeps changing its owner')
+  }
+}
+
+function unavailable (error: unknown): void {
+  if (!(error instanceof DirectoryUnavailableError)) unanswered(error)
+}

@@ -1,0 +1,305 @@
+import { Adoption } from '../../../lib/affinity/adoption.ts'
+import { Affinity, HOP } from '../../../lib/affinity/affinity.ts'
+import type { Found } from '../../../lib/affinity/affinity.ts'
+import { Drain } from '../../../lib/affinity/drain.ts'
+import type { Forwarded, Forwarder } from '../../../lib/affinity/forwarder.ts'
+import { Lease } from '../../../lib/affinity/lease.ts'
+import { UnderWay } from '../../../lib/affinity/under-way.ts'
+import { DirectoryUnavailableError } from '../../../lib/errors.ts'
+import { nodeTag } from '../../../lib/session-id.ts'
+import type { NodeIdentity } from '../../../lib/sessions/directory.ts'
+import type { LocalSession } from '../../../lib/sessions/session.ts'
+import { Sessions } from '../../../lib/sessions/sessions.ts'
+import { SessionStore } from '../../../lib/sessions/store.ts'
+import { AnswerWait } from '../../../lib/transport/answer-wait.ts'
+import { MessageExtra } from '../../../lib/transport/extra.ts'
+import { KeepAlive } from '../../../lib/transport/keep-alive.ts'
+import { StreamableHttpTransport } from '../../../lib/transport/transport.ts'
+import { FakeExchange } from '../../fixtures/fake-exchange.ts'
+import { keptLog } from '../../fixtures/log.ts'
+import { HTTP } from '../../fixtures/wired-transport.ts'
+import { FakeDirectory } from './fake-directory.ts'
+import type { FakeRedis } from './fake-redis.ts'
+import type { DirectoryFaults } from './fake-scripts.ts'
+import { running } from './world.ts'
+import type { Process, World } from './world.ts'
+
+export const HEARTBEAT = 2000
+const VERSION = '2025-11-25'
+
+/** Parts of the product that are broken on purpose. */
+export interface Faults extends DirectoryFaults { endlessLease?: boolean }
+
+/** A request of a client, or one that was forwarded. */
+export interface Ask { kind: 'open' | 'call' | 'delete', id: string, hop?: string | undefined }
+/** `serial`: of the server object that answered. */
+export interface Answer { status: number, reason?: string | undefined, serial?: number | undefined, id?: string | undefined, node?: ModelNode }
+
+export interface Cluster {
+  world: World
+  redis: FakeRedis
+  faults: Faults
+  nodes: ModelNode[]
+  /** Counts server objects. */
+  serial: number
+  /** A server object leaves its node's hands with an answer. */
+  answering: (id: string, serial: number, node: ModelNode) => void
+}
+
+const waits = new AnswerWait(3_600_000)
+const keepAlive = new KeepAlive(3_600_000)
+
+/** One process of the model: the real parts over a fake directory. */
+export class ModelNode implements Process {
+  readonly url: string
+  readonly identity: NodeIdentity
+  readonly sessions: Sessions
+  readonly directory: FakeDirectory
+  readonly lease: Lease
+  readonly log = keptLog()
+  state: 'up' | 'paused' | 'dead' = 'up'
+  draining = false
+  /** How far this machine's clocks are from the world's. */
+  readonly #skew = { monotonic: 0, wall: 0 }
+  readonly #cluster: Cluster
+  readonly #affinity: Affinity
+  readonly #drain: Drain
+  #missed: Array<() => void> = []
+  #pausedAt = 0
+  readonly #dying = new Set<() => void>()
+
+  constructor (cluster: Cluster, place: number, incarnation: string) {
+    const { world, redis, faults } = cluster
+    this.#cluster = cluster
+    this.url = `http://n${place}`
+    this.identity = { id: `n${place}`, url: this.url, tag: nodeTag({ id: '', url: this.url }), incarnation, epoch: `${incarnation}.0` }
+    this.directory = new FakeDirectory({ world, redis, node: this.identity, process: this, heartbeat: HEARTBEAT, faults })
+    const clock = () => ({ monotonic: world.now + this.#skew.monotonic, wall: world.now + this.#skew.wall })
+    this.lease = new Lease({ node: this.identity, life: faults.endlessLease === true ? Infinity : 2 * HEARTBEAT, clock })
+    const log: any = { ...this.log, child: () => log }
+    this.sessions = new Sessions({
+      node: this.identity,
+      store: new SessionStore({ maxPerNode: 1000, maxPerPrincipal: 1000 }),
+      directory: this.directory,
+      lease: this.lease,
+      onAdopt: undefined,
+      limits: { idleTimeout: 1e12, firstUseTimeout: 1e12 },
+      createServer: () => this.#server(),
+      makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, log }),
+      log
+    })
+    const adoption = new Adoption({ sessions: this.sessions, directory: this.directory, ask: (url, id) => this.#ask(url, id), log })
+    const forwarder = { forward: (request: any, reply: any, url: string, { decline }: any) => this.#forward(request, reply, url, decline) } as unknown as Forwarder
+    const underWay = { calls: new UnderWay(), streams: new UnderWay() }
+    this.#affinity = new Affinity({
+      policies: { misroute: 'forward', orphan: 'adopt' },
+      sessions: this.sessions,
+      directory: this.directory,
+      forwarder,
+      adoption,
+      patience: 3 * HEARTBEAT,
+      forwarded: { count: 0 },
+      underWay
+    })
+    this.#drain = new Drain({ sessions: this.sessions, handOver: true, underWay, log })
+  }
+
+  deliver (event: () => void): void {
+    if (this.state === 'dead') return
+    if (this.state === 'paused') this.#missed.push(event)
+    else running.run(this, event)
+  }
+
+  start (): void {
+    running.run(this, () => { this.sessions.start() })
+  }
+
+  pause (): void {
+    this.state = 'paused'
+    this.#pausedAt = this.#cluster.world.now
+  }
+
+  /** `frozen`: the clock that did not see the pause. */
+  resume (frozen: 'monotonic' | 'wall' | 'none'): void {
+    if (frozen !== 'none') this.#skew[frozen] -= this.#cluster.world.now - this.#pausedAt
+    this.state = 'up'
+    for (const event of this.#missed.splice(0)) this.deliver(event)
+  }
+
+  step (milliseconds: number): void {
+    this.#skew.wall += milliseconds
+  }
+
+  kill (): void {
+    this.state = 'dead'
+    this.#missed = []
+    for (const broken of this.#dying) broken()
+  }
+
+  /** Leaves, and ends when everything is handed over. */
+  drain (): void {
+    if (this.draining) return
+    this.draining = true
+    running.run(this, () => {
+      this.#drain.run({ grace: 2000, timeout: 3000 }).then(() => this.sessions.shutdown(2000)).then(() => this.deliver(() => this.kill()))
+    })
+  }
+
+  /** It can still do what it has promised. */
+  get serving (): boolean {
+    return this.state !== 'dead' && this.sessions.state !== 'superseded'
+  }
+
+  /** A request arrives. Undefined: the connection broke before an answer. */
+  ask (ask: Ask): Promise<Answer | undefined> {
+    const { world } = this.#cluster
+    return new Promise(resolve => {
+      const broken = (): void => resolve(undefined)
+      if (this.state === 'dead') return world.after(1, broken)
+      this.#dying.add(broken)
+      const answered = (answer: Answer): void => {
+        this.#dying.delete(broken)
+        world.after(1, () => resolve(answer))
+      }
+      world.after(1, () => this.deliver(() => {
+        this.#handle(ask).then(answer => { if (this.state !== 'dead') answered(answer) })
+      }))
+    })
+  }
+
+  async #handle ({ kind, id, hop }: Ask): Promise<Answer> {
+    if (this.sessions.state === 'superseded') return { status: 503, reason: 'node_superseded' }
+    const request: any = { method: 'POST', headers: hop === undefined ? {} : { [HOP]: hop }, ask: { kind, id }, ...HTTP_PARTS }
+    const reply: any = { raw: { destroyed: false, writableEnded: true } }
+    const errand = { request, reply, id, principal: undefined, key: undefined, extra: new MessageExtra(HTTP, undefined), lastWords: () => '' }
+    if (kind === 'open') return this.#open(request)
+    if (kind === 'delete') return this.#delete(errand)
+    const local = this.sessions.get(id)
+    if (local !== undefined && await (this.sessions.secured(local) ?? true)) return this.#serve(local)
+    const found: Found = await this.#affinity.find(errand)
+    if (found.do === 'serve') return this.#serve(found.session)
+    return found.do === 'nothing' ? reply.answer : { status: STATUS[found.reason] ?? 503, reason: found.reason }
+  }
+
+  #open (request: any): Promise<Answer> {
+    if (this.sessions.state === 'closing') return Promise.resolve({ status: 503, reason: 'node_closing' })
+    return new Promise(resolve => {
+      let opened: string | undefined
+      const exchange = new Answering(body => resolve({ status: 'error' in body ? 500 : 200, id: opened }))
+      const params = { protocolVersion: VERSION, capabilities: {}, clientInfo: { name: 'c', version: '1' } }
+      this.sessions.open({
+        request,
+        message: { jsonrpc: '2.0', id: 0, method: 'initialize', params },
+        principal: undefined,
+        exchange,
+        extra: new MessageExtra(HTTP, undefined),
+        onOpened: id => { opened = id }
+      }).then(full => { if (full !== undefined) resolve({ status: 503, reason: full }) })
+    })
+  }
+
+  #serve (session: LocalSession): Promise<Answer> {
+    const { id, transport } = session
+    this.sessions.touch(session)
+    return new Promise(resolve => {
+      const exchange = new Answering(body => {
+        const serial = body.result?.serial as number | undefined
+        if (serial !== undefined) this.#cluster.answering(id, serial, this)
+        resolve(serial === undefined ? { status: 200, reason: 'lost' } : { status: 200, serial, id, node: this })
+      })
+      transport.post([{ jsonrpc: '2.0', id: `q${this.#cluster.world.random()}`, method: 'tools/call', params: {} }], false, exchange, new MessageExtra(HTTP, undefined))
+    })
+  }
+
+  async #delete (errand: any): Promise<Answer> {
+    try {
+      if (!this.sessions.has(errand.id) && await this.#affinity.forwardOnce(errand)) return errand.reply.answer
+      const outcome = await this.sessions.close(errand.id, { principal: undefined })
+      if (outcome === 'unknown') return errand.request.headers[HOP] === undefined ? { status: 404, reason: 'unknown' } : { status: 421 }
+      return { status: outcome === 'queued' ? 202 : 200, node: this }
+    } catch (error) {
+      if (!(error instanceof DirectoryUnavailableError)) throw error
+      return { status: 503, reason: 'directory_unavailable' }
+    }
+  }
+
+  /** The node behind a url, if something answers there. */
+  #at (url: string): ModelNode | undefined {
+    return this.#cluster.nodes.findLast(node => node.url === url && node.state !== 'dead')
+  }
+
+  #back<T> (answer: Promise<T>): Promise<T> {
+    return new Promise(resolve => { answer.then(value => this.deliver(() => resolve(value))) })
+  }
+
+  async #forward (request: any, reply: any, url: string, decline: (status: number) => boolean): Promise<Forwarded> {
+    const owner = this.#at(url)
+    if (owner === undefined) {
+      await this.#wait(1)
+      return { outcome: 'unreachable', error: new Error('refused') } as Forwarded
+    }
+    const answer = await this.#back(owner.ask({ ...request.ask, hop: this.identity.tag }))
+    if (answer === undefined) return { outcome: 'lost', error: new Error('reset') } as Forwarded
+    if (decline(answer.status)) return { outcome: 'declined', status: answer.status } as unknown as Forwarded
+    reply.answer = answer
+    return { outcome: 'answered' } as Forwarded
+  }
+
+  /** The question of an adopter, with its bound. */
+  async #ask (url: string, id: string): Promise<string | undefined> {
+    const { world } = this.#cluster
+    const owner = this.#at(url)
+    return this.#back(new Promise<string | undefined>(resolve => {
+      world.after(1000, () => resolve(undefined))
+      if (owner === undefined) return resolve(undefined)
+      world.after(1, () => owner.deliver(() => {
+        const epoch = owner.sessions.state === 'superseded' ? undefined : owner.sessions.get(id)?.epoch
+        world.after(1, () => resolve(epoch))
+      }))
+    }))
+  }
+
+  #wait (milliseconds: number): Promise<void> {
+    return new Promise(resolve => this.#cluster.world.after(milliseconds, () => this.deliver(resolve)))
+  }
+
+  /** Answers after a while with its serial number. */
+  #server (): any {
+    const serial = ++this.#cluster.serial
+    const server = {
+      connect: async (transport: any) => {
+        transport.onmessage = (message: any) => {
+          if (!('id' in message) || !('method' in message)) return
+          const result = message.method === 'initialize'
+            ? { protocolVersion: VERSION, capabilities: {}, serverInfo: { name: 's', version: '1' } }
+            : { serial }
+          const { world } = this.#cluster
+          const busy = message.method === 'initialize' ? 1 : world.chance(0.2) ? world.int(1000, 9000) : world.int(0, 30)
+          // What is said after the session's end has nowhere to go.
+          this.#wait(busy).then(() => transport.send({ jsonrpc: '2.0', id: message.id, result })).catch(() => {})
+        }
+        await transport.start?.()
+      },
+      close: async () => {}
+    }
+    return server
+  }
+}
+
+const HTTP_PARTS = { url: HTTP.url, protocol: HTTP.protocol, host: HTTP.host }
+const STATUS: Record<string, number> = { unknown: 404, misrouted: 404, orphaned: 404, not_owner: 421 }
+
+/** Tells of its answer. */
+class Answering extends FakeExchange {
+  readonly #told: (body: any) => void
+
+  constructor (told: (body: any) => void) {
+    super()
+    this.#told = told
+  }
+
+  override json (body: string): void {
+    super.json(body)
+    this.#told(this.body)
+  }
+}
