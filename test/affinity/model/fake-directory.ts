@@ -69,7 +69,7 @@ export class FakeDirectory implements SessionDirectory {
     this.#releases.delete(record.id)
     const { epoch } = this.#parts.node
     if (!await this.#link.reading(scripts => scripts.claim(record, epoch))) return 'lost'
-    this.#owner.kept(record.id, epoch)
+    this.#kept(record.id, epoch)
     return 'claimed'
   }
 
@@ -241,9 +241,7 @@ export class FakeDirectory implements SessionDirectory {
   #flush (): void {
     for (const id of [...this.#due]) if (this.#owner.has(id)) this.#renew(id)
     for (const id of this.#releases.keys()) this.#drop(id)
-    for (const id of this.#removals.keys()) {
-      this.#remove(id).then(() => this.#removals.delete(id)).catch(unavailable)
-    }
+    for (const id of this.#removals.keys()) this.#remove(id).then(() => this.#removals.delete(id)).catch(unavailable)
   }
 
   async #renew (id: string): Promise<'kept' | 'lost' | 'unanswered'> {
@@ -253,10 +251,8 @@ export class FakeDirectory implements SessionDirectory {
     let outcome: string | undefined = await this.#link.try(scripts => scripts.renew(id, changes, epoch))
     if (outcome === 'absent' && changes !== undefined && this.#owner.has(id)) outcome = await this.#write(changes)
     else if (outcome === 'kept') this.#kept(id, epoch)
-    if (outcome === undefined) {
-      if (this.#owner.has(id)) this.#due.add(id)
-      return 'unanswered'
-    }
+    if (outcome === undefined && this.#owner.has(id)) this.#due.add(id)
+    if (outcome === undefined) return 'unanswered'
     if (outcome === 'taken' || outcome === 'closed') this.#owner.end(id, outcome)
     return outcome === 'kept' || outcome === 'written' ? 'kept' : 'lost'
   }

@@ -15,17 +15,16 @@ import { AnswerWait } from '../../../lib/transport/answer-wait.ts'
 import { MessageExtra } from '../../../lib/transport/extra.ts'
 import { KeepAlive } from '../../../lib/transport/keep-alive.ts'
 import { StreamableHttpTransport } from '../../../lib/transport/transport.ts'
-import { FakeExchange } from '../../fixtures/fake-exchange.ts'
 import { keptLog } from '../../fixtures/log.ts'
 import { HTTP } from '../../fixtures/wired-transport.ts'
 import { FakeDirectory } from './fake-directory.ts'
 import type { FakeRedis } from './fake-redis.ts'
 import type { DirectoryFaults } from './fake-scripts.ts'
+import { Answering, modelServer, VERSION } from './server.ts'
 import { running } from './world.ts'
 import type { Process, World } from './world.ts'
 
 export const HEARTBEAT = 2000
-const VERSION = '2025-11-25'
 
 /** Parts of the product that are broken on purpose. */
 export interface Faults extends DirectoryFaults { endlessLease?: boolean }
@@ -84,7 +83,7 @@ export class ModelNode implements Process {
       lease: this.lease,
       onAdopt: undefined,
       limits: { idleTimeout: 1e12, firstUseTimeout: 1e12 },
-      createServer: () => this.#server(),
+      createServer: () => modelServer(++cluster.serial, world, milliseconds => this.#wait(milliseconds)),
       makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, log }),
       log
     })
@@ -262,44 +261,7 @@ export class ModelNode implements Process {
   #wait (milliseconds: number): Promise<void> {
     return new Promise(resolve => this.#cluster.world.after(milliseconds, () => this.deliver(resolve)))
   }
-
-  /** Answers after a while with its serial number. */
-  #server (): any {
-    const serial = ++this.#cluster.serial
-    const server = {
-      connect: async (transport: any) => {
-        transport.onmessage = (message: any) => {
-          if (!('id' in message) || !('method' in message)) return
-          const result = message.method === 'initialize'
-            ? { protocolVersion: VERSION, capabilities: {}, serverInfo: { name: 's', version: '1' } }
-            : { serial }
-          const { world } = this.#cluster
-          const busy = message.method === 'initialize' ? 1 : world.chance(0.2) ? world.int(1000, 9000) : world.int(0, 30)
-          // What is said after the session's end has nowhere to go.
-          this.#wait(busy).then(() => transport.send({ jsonrpc: '2.0', id: message.id, result })).catch(() => {})
-        }
-        await transport.start?.()
-      },
-      close: async () => {}
-    }
-    return server
-  }
 }
 
 const HTTP_PARTS = { url: HTTP.url, protocol: HTTP.protocol, host: HTTP.host }
 const STATUS: Record<string, number> = { unknown: 404, misrouted: 404, orphaned: 404, not_owner: 421 }
-
-/** Tells of its answer. */
-class Answering extends FakeExchange {
-  readonly #told: (body: any) => void
-
-  constructor (told: (body: any) => void) {
-    super()
-    this.#told = told
-  }
-
-  override json (body: string): void {
-    super.json(body)
-    this.#told(this.body)
-  }
-}

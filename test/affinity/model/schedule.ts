@@ -1,30 +1,11 @@
 import { FakeRedis } from './fake-redis.ts'
+import { Model } from './model.ts'
+import type { Known } from './model.ts'
 import { HEARTBEAT, ModelNode } from './node.ts'
 import type { Answer, Cluster, Faults } from './node.ts'
 import { World } from './world.ts'
 
 const PLACES = 3
-const LEASE = 2 * HEARTBEAT
-
-/** What the model knows of a session that a client was told of. */
-interface Known {
-  id: string
-  name: string
-  /** The newest server object that has answered. */
-  newest: number
-  /** A close was asked for. */
-  closing: boolean
-  /** It was acknowledged by this node. */
-  closedBy?: ModelNode
-  /** Since then nothing can bring it back: it is closed, and Redis has been seen without its record. */
-  gone?: number
-  /** Its record was in Redis. */
-  recorded: boolean
-  /** Until then nobody may know who owns it. */
-  lostUntil: number
-  /** Nobody knows any more that another node than its owner may have it. */
-  forgotten: boolean
-}
 
 /** What was seen, so that a run that tries nothing is noticed. */
 export type Counts = Record<'steps' | 'answers' | 'adoptions' | 'unsure' | 'refusals' | 'closed' | 'checked', number>
@@ -32,11 +13,10 @@ export type Counts = Record<'steps' | 'answers' | 'adoptions' | 'unsure' | 'refu
 /** One random schedule against the model. */
 export class Schedule {
   readonly world: World
-  readonly violations: string[] = []
   readonly trace: string[] = []
   readonly counts: Counts = { steps: 0, answers: 0, adoptions: 0, unsure: 0, refusals: 0, closed: 0, checked: 0 }
   readonly #cluster: Cluster
-  readonly #known = new Map<string, Known>()
+  readonly #model: Model
   readonly #frozen: 'monotonic' | 'wall' | 'none'
   #incarnations = 0
   #healing = false
@@ -50,22 +30,26 @@ export class Schedule {
       faults,
       nodes: [],
       serial: 0,
-      answering: (id, serial, node) => this.#answering(id, serial, node)
+      answering: (id, serial, node) => this.#model.answering(id, serial, node)
     }
+    this.#model = new Model(this.world, this.#cluster.redis, what => this.#say(what))
   }
+
+  get violations (): string[] { return this.#model.violations }
 
   async run (steps: number): Promise<void> {
     for (let place = 0; place < PLACES; place++) this.#start(place)
     await this.world.advance(HEARTBEAT)
     for (let i = 0; i < 3; i++) this.#open()
     await this.world.advance(500)
-    for (let step = 0; step < steps && this.violations.length === 0; step++) {
+    for (let step = 0; step < steps && this.#model.violations.length === 0; step++) {
       this.counts.steps++
       this.#step()
       await this.world.advance(this.world.chance(0.3) ? this.world.int(500, 9000) : this.world.int(1, 300))
-      this.#lookAtRecords()
+      this.#model.look()
     }
-    if (this.violations.length === 0) await this.#heal()
+    if (this.#model.violations.length === 0) await this.#heal()
+    this.counts.unsure = this.#model.unsure
     for (const node of this.#cluster.nodes) this.counts.adoptions += node.sessions.adopted.count
     for (const node of this.#cluster.nodes) if (node.state !== 'dead') node.kill()
   }
@@ -121,11 +105,20 @@ export class Schedule {
 
   #pause (node: ModelNode): void {
     if (node.state === 'dead') return
+    const { world } = this
     this.#say(`${node.identity.id} ${node.state === 'up' ? 'stops' : `goes on (frozen: ${this.#frozen})`}`)
-    if (node.state === 'up') return node.pause()
+    if (node.state === 'up') {
+      node.pause()
+      return this.#pauseLater(node, 'paused', world.int(500, 25_000))
+    }
     node.resume(this.#frozen)
     // Once more, while it is finding out what it has missed.
-    if (this.world.chance(0.4)) this.world.after(this.world.int(1, 60), () => { if (node.state === 'up' && !this.#healing) this.#pause(node) })
+    if (world.chance(0.4)) this.#pauseLater(node, 'up', world.int(1, 60))
+  }
+
+  /** Unless something else has happened to the node by then. */
+  #pauseLater (node: ModelNode, state: ModelNode['state'], delay: number): void {
+    this.world.after(delay, () => { if (node.state === state && !this.#healing) this.#pause(node) })
   }
 
   #drain (node: ModelNode): void {
@@ -150,28 +143,9 @@ export class Schedule {
     if (was === 'down') this.#reconnected()
   }
 
-  /**
-   * What Redis has lost it cannot say: who claimed a session last, from whom,
-   * and that one was closed. Whoever has a session still writes it again, and
-   * the first who does is its owner. Until a lease has passed an owner that has
-   * not heard of it may answer as well. A frozen node of which it was known
-   * that it may have a session that others have taken over is forgotten: when
-   * that session is closed, nobody tells it. So is what was asked of an owner
-   * that has not seen it yet.
-   */
   #empty (): void {
-    const { redis } = this.#cluster
-    for (const session of this.#known.values()) {
-      const owner = redis.records.get(session.id)?.node
-      const holders = this.#alive().filter(node => node.sessions.has(session.id) || node.identity.id === owner)
-      session.forgotten ||= session.closing || holders.length > 1
-      session.recorded = false
-      delete session.gone
-      delete session.closedBy
-      session.lostUntil = this.world.now + LEASE
-      session.newest = 0
-    }
-    redis.empty()
+    this.#model.emptied(this.#alive())
+    this.#cluster.redis.empty()
     this.#reconnected()
   }
 
@@ -184,16 +158,13 @@ export class Schedule {
     node.ask({ kind: 'open', id: '' }).then(answer => {
       const id = answer?.id
       if (answer?.status !== 200 || id === undefined) return
-      const name = `s${this.#known.size + 1}`
-      this.#say(`${node.identity.id} opened ${name}`)
-      const recorded = this.#cluster.redis.records.has(id)
-      this.#known.set(id, { id, name, newest: 0, closing: false, recorded, lostUntil: 0, forgotten: false })
+      this.#say(`${node.identity.id} opened ${this.#model.opened(id).name}`)
     })
   }
 
   #call (): void {
-    if (this.#known.size === 0) return
-    const session = this.world.pick([...this.#known.values()])
+    if (this.#model.sessions.size === 0) return
+    const session = this.world.pick([...this.#model.sessions.values()])
     const node = this.world.pick(this.#alive())
     const { recorded } = session
     this.#say(`call of ${session.name} at ${node.identity.id}`)
@@ -201,61 +172,24 @@ export class Schedule {
   }
 
   #answered (session: Known, node: ModelNode, answer: Answer | undefined, recorded: boolean): void {
-    const { redis } = this.#cluster
     this.#say(`${session.name} at ${node.identity.id}: ${JSON.stringify(answer && { ...answer, id: undefined, node: answer.node?.identity.id })}`)
     if (answer?.serial !== undefined) this.counts.answers++
     else this.counts.refusals++
-    if (answer?.status !== 404 || session.closing) return
-    const failures = redis.records.get(session.id)?.adoptionFailures ?? 0
-    if (answer.reason === 'orphaned' && failures >= 3) return
-    if (recorded && session.recorded) this.#violated(2, `${session.name} was open, and ${node.identity.id} said ${answer.reason}`)
+    this.#model.answered(session, node, answer, recorded)
   }
 
   #close (): void {
-    if (this.#known.size === 0) return
-    const session = this.world.pick([...this.#known.values()])
+    if (this.#model.sessions.size === 0) return
+    const session = this.world.pick([...this.#model.sessions.values()])
     const node = this.world.pick(this.#alive())
     session.closing = true
     this.#say(`close of ${session.name} at ${node.identity.id}`)
     node.ask({ kind: 'delete', id: session.id }).then(answer => {
       this.#say(`close of ${session.name}: ${answer?.status}`)
       if (answer?.status !== 200) return
-      session.closedBy ??= answer.node!
-      this.#lookAt(session)
+      this.#model.closed(session, answer.node!)
       this.counts.closed++
     })
-  }
-
-  /** Invariants 1 and 3, at the moment when an answer leaves its node. */
-  #answering (id: string, serial: number, node: ModelNode): void {
-    const session = this.#known.get(id)
-    if (session === undefined || (session.forgotten && session.closedBy !== undefined)) return
-    const unsure = node.directory.unsure.has(id)
-    if (unsure) this.counts.unsure++
-    // Whoever answers without certainty proves nothing about the others.
-    if (unsure) return
-    // An owner learns of it when it beats, or asks whether the session is still its own.
-    if (session.gone !== undefined && this.world.now > session.gone + LEASE) {
-      this.#violated(3, `${session.name} is closed, and server ${serial} on ${node.identity.incarnation} answers for it`)
-    }
-    if (this.world.now < session.lostUntil) return
-    if (serial < session.newest) {
-      this.#violated(1, `${session.name} was answered by server ${serial} on ${node.identity.incarnation}, after ${session.newest}`)
-    }
-    session.newest = Math.max(session.newest, serial)
-  }
-
-  #lookAtRecords (): void {
-    for (const session of this.#known.values()) this.#lookAt(session)
-  }
-
-  #lookAt (session: Known): void {
-    if (this.#cluster.redis.records.has(session.id)) {
-      if (session.gone !== undefined) this.#violated(3, `${session.name} is closed, and its record is back`)
-      session.recorded = true
-    } else if (session.closedBy !== undefined) {
-      if (session.recorded && !session.forgotten) session.gone ??= this.world.now
-    } else if (session.recorded && !session.closing) this.#violated(2, `the record of ${session.name} is gone, and nobody closed it`)
   }
 
   /** Everything is well again: invariants 2, 3 and 4. */
@@ -271,36 +205,19 @@ export class Schedule {
     await this.world.advance(10_000)
     for (let place = 0; place < PLACES; place++) this.#restart()
     await this.world.advance(4 * HEARTBEAT)
-    for (const session of this.#known.values()) await this.#final(session)
+    for (const session of this.#model.sessions.values()) await this.#final(session)
   }
 
   async #final (session: Known): Promise<void> {
-    const { redis } = this.#cluster
-    const { id, name } = session
     this.counts.checked++
-    const record = redis.records.get(id)
     const nodes = this.#alive()
-    // A node that could not say so before its end has taken the close with it.
-    if ((session.closedBy?.serving === true && !session.forgotten) || session.gone !== undefined) {
-      if (record !== undefined) this.#violated(3, `${name} is closed, and its record is there`)
-      if (nodes.some(node => node.sessions.has(id))) this.#violated(3, `${name} is closed, and it lives`)
-    }
-    if (session.closing || record === undefined || record.adoptionFailures >= 3) return
-    for (const node of nodes) {
-      const answer = node.ask({ kind: 'call', id }).then(answer => ({ answer }))
-      let got: { answer: Answer | undefined } | undefined
-      answer.then(value => { got = value })
+    if (!this.#model.healed(session, nodes)) return
+    const answers = nodes.map(node => ({ node, answer: undefined as Answer | undefined }))
+    for (const asked of answers) {
+      asked.node.ask({ kind: 'call', id: session.id }).then(answer => { asked.answer = answer })
       await this.world.advance(12_000)
-      const answered = got?.answer
-      if (answered?.serial === undefined) this.#violated(4, `${name} does not answer at ${node.identity.id}: ${got === undefined ? 'nothing' : JSON.stringify({ ...answered, node: undefined })}`)
     }
-    const owners = nodes.filter(node => node.sessions.has(id))
-    if (owners.length !== 1) this.#violated(4, `${name} has ${owners.length} owners: ${owners.map(node => node.identity.id).join()}`)
-  }
-
-  #violated (invariant: number, what: string): void {
-    this.#say(`VIOLATED ${invariant}: ${what}`)
-    this.violations.push(`invariant ${invariant}: ${what}`)
+    this.#model.final(session, answers)
   }
 
   #say (what: string): void {
