@@ -77,7 +77,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const adoption = adopt ? new Adoption({ sessions, directory, ask: (url, id) => forwarder!.askOwner(url, id), log: app.log }) : undefined
   const watch = forwarder && new OwnerWatch({ directory, forwarder, beat: heartbeat })
   const forwarded = { count: 0 }
-  const underWay = new UnderWay()
+  const underWay = { calls: new UnderWay(), streams: new UnderWay() }
   const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
   const drain = new Drain({ sessions, handOver: adopt, underWay, log: app.log })
   const refused = refusalCounters()
@@ -91,7 +91,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     // The grace is for whoever calls drain() first: from now on Fastify itself turns new requests away.
     await drain.run({ grace: 0, timeout: settings.drain.timeout })
     // More may have arrived since; what Fastify does to connections next is for the application to choose.
-    await forwarder?.endStreams()
+    forwarder?.endStreams()
     await drain.passedOn()
     clearTimeout(over)
     // Between preClose and onClose Fastify waits for every connection, and a client may stall one as long as it likes.

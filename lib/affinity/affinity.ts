@@ -65,8 +65,8 @@ export interface AffinityParts {
   /** How long a request is held for an owner that does not answer: its lease and a beat, in milliseconds. */
   patience: number
   forwarded: { count: number }
-  /** The answers to requests that are not streams. */
-  underWay: UnderWay
+  /** What this node has others answer. */
+  underWay: { calls: UnderWay, streams: UnderWay }
 }
 
 /** Finds the sessions that are not here: forwards to their owners, adopts orphans, or says why not. */
@@ -156,7 +156,9 @@ export class Affinity {
   }
 
   #began ({ request, reply }: Pick<Errand, 'request' | 'reply'>): void {
-    if (request.method !== 'GET') this.#parts.underWay.add(reply.raw)
+    const { calls, streams } = this.#parts.underWay
+    const kind = request.method === 'GET' ? streams : calls
+    kind.add(reply.raw)
   }
 
   /** The caller's session, if it has come here meanwhile. Another principal's goes the way of one that is nowhere. */
@@ -172,15 +174,16 @@ export class Affinity {
     const answer = forwarder!.forward(errand.request, errand.reply, url, {
       decline: status => status === NOT_OWNER, lastWords: errand.lastWords
     })
-    return this.#outcome(await (watch?.during(url, errand.id, answer) ?? answer))
+    return this.#outcome(errand, await (watch?.during(url, errand.id, answer) ?? answer))
   }
 
-  #outcome (forwarded: Forwarded): Found | 'moved' | 'unreachable' {
+  #outcome ({ request }: Errand, forwarded: Forwarded): Found | 'moved' | 'unreachable' {
     switch (forwarded.outcome) {
       case 'answered': return this.#counted()
       case 'declined': return 'moved'
       case 'unreachable': return 'unreachable'
-      case 'lost': return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
+      // A stream may be opened twice.
+      case 'lost': return request.method === 'GET' ? 'unreachable' : refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
     }
   }
 

@@ -26,12 +26,12 @@ export interface DrainOptions {
 export class Drain {
   readonly #sessions: Sessions
   readonly #handOver: boolean
-  readonly #underWay: UnderWay
+  readonly #underWay: { calls: UnderWay, streams: UnderWay }
   readonly #log: FastifyBaseLogger
   readonly #cut = new AbortController()
   #drained: Promise<void> | undefined
 
-  constructor ({ sessions, handOver, underWay, log }: { sessions: Sessions, handOver: boolean, underWay: UnderWay, log: FastifyBaseLogger }) {
+  constructor ({ sessions, handOver, underWay, log }: { sessions: Sessions, handOver: boolean, underWay: { calls: UnderWay, streams: UnderWay }, log: FastifyBaseLogger }) {
     this.#sessions = sessions
     this.#handOver = handOver
     this.#underWay = underWay
@@ -46,11 +46,11 @@ export class Drain {
     return this.#drained
   }
 
-  /** Resolves when the calls that this node is passing on to others are answered, or it is cut short. */
+  /** Resolves when everything is answered that this node has passed on to others, or it is cut short. */
   async passedOn (): Promise<void> {
     const { signal } = this.#cut
     if (signal.aborted) return
-    await Promise.race([this.#underWay.given(), once(signal, 'abort')])
+    await Promise.race([Promise.all([this.#underWay.calls.given(), this.#underWay.streams.given()]), once(signal, 'abort')])
   }
 
   /** No more grace, and no more time for calls. */
@@ -70,7 +70,7 @@ export class Drain {
       await Promise.race([over, Promise.all([...sessions.values()].map(session => session.transport.idle()))])
       for (const session of sessions.values()) session.transport.endStreams()
     }
-    await Promise.race([over, this.#underWay.given()])
+    await Promise.race([over, this.#underWay.calls.given()])
   }
 
   async #handOverAll (over: Promise<void>): Promise<void> {

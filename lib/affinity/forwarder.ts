@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
+import { onResponseEnd } from '../transport/client-response.ts'
 import { pathOf, requestFields } from './forward-headers.ts'
 import { OwnerPools } from './forward-pools.ts'
 import { askOwner } from './owner-question.ts'
@@ -17,6 +18,8 @@ export class Forwarder {
   readonly #calls: OwnerPools
   /** Apart from the calls: streams stay for hours, and undici looks past every busy connection of a pool for a free one. */
   readonly #streams: OwnerPools
+  readonly #open = new Set<Relay>()
+  #leaving = false
 
   /** `connectTimeout` in milliseconds. */
   constructor ({ tag, connectTimeout = BOUND }: { tag: string, connectTimeout?: number }) {
@@ -32,11 +35,16 @@ export class Forwarder {
    */
   forward (request: FastifyRequest, reply: FastifyReply, url: string, options: ForwardOptions): Promise<Forwarded> {
     return new Promise(resolve => {
-      const relay = new Relay(reply, options, resolve)
+      const stream = request.method === 'GET'
+      const relay = new Relay(reply, { ...options, leaving: () => stream && this.#leaving }, resolve)
       if (relay.settled) return
+      if (stream) {
+        this.#open.add(relay)
+        onResponseEnd(reply.raw, () => this.#open.delete(relay))
+      }
       let owner: Dispatcher
       try {
-        owner = (request.method === 'GET' ? this.#streams : this.#calls).to(url)
+        owner = (stream ? this.#streams : this.#calls).to(url)
       } catch (error) {
         return relay.onResponseError(undefined, error as Error)
       }
@@ -68,9 +76,10 @@ export class Forwarder {
     this.#streams.abandon(url, error)
   }
 
-  /** Ends the streams that come from other nodes: their clients open them again elsewhere. No more are opened. */
-  async endStreams (): Promise<void> {
-    await this.#streams.close(new Error('this node is closing'))
+  /** Ends the streams that come from other nodes, and those that open from now on: their clients open them again elsewhere. */
+  endStreams (): void {
+    this.#leaving = true
+    for (const relay of this.#open) relay.endStream()
   }
 
   /** Breaks off everything that is under way; nothing is forwarded any more. */

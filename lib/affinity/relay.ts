@@ -22,11 +22,14 @@ export interface ForwardOptions {
   decline: (status: number) => boolean
   /** SSE frames that end a stream which the owner broke off, unless its client can resume it; '' for none. */
   lastWords: () => string
+  /** Whether a stream of events is to end as soon as it has begun. Default: it is not. */
+  leaving?: () => boolean
 }
 
 type Controller = Dispatcher.DispatchController
 
 const LEFT = new Error('the client has left')
+const LEAVING = new Error('this node is leaving')
 
 /** Passes the answer to one forwarded request on to the client, byte for byte and at the client's pace. */
 export class Relay implements Dispatcher.DispatchHandler {
@@ -69,6 +72,15 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (!stream) return
     this.#events = new RelayedEvents()
     this.#raw.flushHeaders()
+    if (this.#options.leaving?.() === true) this.endStream()
+  }
+
+  /** Ends a stream that has begun in good order, for its client to open it again elsewhere. */
+  endStream (): void {
+    if (this.#settled || this.#events === undefined) return
+    this.#done({ outcome: 'answered' })
+    this.#raw.end(this.#events.ending(() => ''))
+    this.#controller?.abort(LEAVING)
   }
 
   onResponseData (controller: Controller, chunk: Buffer): void {

@@ -226,6 +226,36 @@ t.test('an HTTP/2 client that leaves takes its request to the owner along', asyn
   t.same(node.outcomes, [{ outcome: 'answered' }])
 })
 
+t.test('a node that leaves ends the streams, and new ones as soon as they begin; calls go on', async t => {
+  const answers: ServerResponse[] = []
+  const owner = await startOwner(t, (_request, response) => { answers.push(response) })
+  const node = await startNode(t, owner.url)
+  const send = async (method: string): Promise<{ owners: ServerResponse, begun: Promise<IncomingMessage> }> => {
+    const { length } = answers
+    const begun = begin(`${node.url}/mcp`, { method })
+    await until('the owner has the request', () => answers.length > length)
+    return { owners: answers.at(-1)!, begun }
+  }
+  const start = (response: ServerResponse): unknown => response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\ndata: ha')
+  const [open, pending, called] = [await send('GET'), await send('GET'), await send('POST')]
+  start(open.owners)
+  start(called.owners)
+  const [stream, call] = [await open.begun, await called.begun]
+  const [seen] = await once(stream, 'data')
+  t.equal(String(seen), 'data: 1\n\ndata: ha')
+
+  node.forwarder.endStreams()
+  t.equal(String(await bytesOf(stream)), '', 'a good end: clients throw half an event away')
+  start(pending.owners)
+  t.notMatch(String(await bytesOf(await pending.begun)), /lost/)
+  const late = await send('GET')
+  start(late.owners)
+  await bytesOf(await late.begun)
+  for (const { owners } of [open, pending, late]) await until('the owner is rid of it', () => owners.destroyed)
+  called.owners.end('lf\n\n')
+  t.equal(String(await bytesOf(call)), 'data: 1\n\ndata: half\n\n')
+})
+
 t.test('a status that the caller declines leaves the answer to it', async t => {
   const connections = new Set<unknown>()
   const owner = await startOwner(t, (request, response) => {

@@ -67,6 +67,24 @@ t.test('forwarding is the default with node.url and Redis: every feature works o
   t.match(gone.body, { error: { data: { reason: 'unknown' } } })
 })
 
+t.test('a stream whose owner breaks the connection off is opened once more, a call is not', async t => {
+  const { nodes: [a, b] } = await startNodes(t, 2)
+  const id = await open(a!.url)
+  t.equal(text(await inSession(b!.url, id, call('count'))), '1')
+  let cut = 0
+  a!.app.server.prependListener('request', request => {
+    if (cut-- > 0) request.socket.destroy()
+  })
+  cut = 1
+  const stream = await request(b!.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': id } })
+  t.equal(stream.statusCode, 200)
+  await until('the owner has the stream', () => a!.app.mcpSessions.get(id)!.streams === 1)
+  stream.body.on('error', () => {}).destroy()
+  cut = 1
+  const answer = await inSession(b!.url, id, call('count'))
+  t.match(answer, { status: 200, body: { error: { data: { reason: 'owner_lost' } } } })
+})
+
 t.test('a forwarded call reads nothing from Redis once the owner is known', async t => {
   const keyPrefix = `test:${randomUUID()}:`
   const start = async (id: string): Promise<StartedApp> => startApp(t, {
