@@ -38,12 +38,11 @@ async function look ({ node, reader, registry, doubt }: LocateParts, id: string,
   if (record.released) return { status: 'orphaned', record }
   // One that we claimed without hearing of it, or are rid of.
   if (isOf(node, record)) return releasing ? { status: 'unknown' } : { status: 'orphaned', record }
-  const before = doubt.left
+  const asked = performance.now()
   const owner = await registry.owner(record.node, record.epoch, fresh)
   if (owner) return misrouted(record, owner)
   // The owner's heartbeat may have been lost with the rest.
-  const left = Math.max(before, doubt.left)
-  if (left > 0) throw unavailable('the connection is new and the session\'s node may not have beaten yet', left)
+  if (doubt.since(asked)) throw unavailable('the connection is new and the session\'s node may not have beaten yet', doubt.left)
   return { status: 'orphaned', record }
 }
 

@@ -66,12 +66,10 @@ export class RecordReader {
   async #readOnce (id: string, tag: string): Promise<SessionRecord | undefined> {
     const live = [...(await this.#registry.alive()).values()].some(node => node.tag === tag)
     const { budget, turns } = live ? this.#ofLiveTags : this.#ofOtherTags
-    // An answer may be older than the doubt: this process may have been paused before it heard it.
-    const before = this.#doubt.left
+    const asked = performance.now()
     const record = await turns.run(() => this.#spend(budget, id))
     if (record) return record
-    const doubt = Math.max(before, this.#doubt.left)
-    if (doubt > 0) throw unavailable('the connection is new and the records may not be complete yet', doubt)
+    if (this.#doubt.since(asked)) throw unavailable('the connection is new and the records may not be complete yet', this.#doubt.left)
     this.#remember(id, performance.now() + ABSENCE)
     return undefined
   }

@@ -77,9 +77,10 @@ export class Removals {
   async flush (): Promise<void> {
     for (const [key, removal] of this.#queue) {
       if (!this.#link.ready) return
+      const asked = performance.now()
       const record = await this.#reader.fresh(removal.id)
       // Its owner may be about to write it again, and must not be left with it.
-      if (record === undefined && this.#doubt.left > 0) continue
+      if (record === undefined && this.#doubt.since(asked)) continue
       await this.#apply(removal, record)
       this.#queue.delete(key)
     }

@@ -1,9 +1,14 @@
 import t from 'tap'
+import { Doubt } from '../../lib/redis/doubt.ts'
 import { locate, type LocateParts } from '../../lib/redis/locate.ts'
 import { OwnerCache } from '../../lib/redis/owner-cache.ts'
 import { RecordReader } from '../../lib/redis/record-reader.ts'
 import { newSessionId } from '../../lib/session-id.ts'
 import { identity } from '../fixtures/directory-node.ts'
+import { until } from '../fixtures/until.ts'
+
+/** The doubt is over, and so is the moment in which it was raised. */
+const after = (doubt: Doubt) => until('it is later', () => !doubt.since(performance.now()))
 
 t.test('an orphan is unknown where its principal\'s close is still to be carried out', async t => {
   const record = { id: 'tag.id', node: 'dead', epoch: 'e.0', principal: 'issuer|ann' }
@@ -11,7 +16,7 @@ t.test('an orphan is unknown where its principal\'s close is still to be carried
     node: identity('a'),
     reader: { read: async () => record },
     registry: { latest: () => new Map(), owner: async () => undefined },
-    doubt: { left: 0 },
+    doubt: { left: 0, since: () => false },
     owners: new OwnerCache()
   } as unknown as LocateParts
   const status = async (...closing: Parameters<typeof locate>[2]['closing']) =>
@@ -25,18 +30,24 @@ t.test('an orphan is unknown where its principal\'s close is still to be carried
 t.test('what was read in doubt is no evidence when the doubt is over', async t => {
   const UNAVAILABLE = { code: 'MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE' }
   const node = identity('a')
-  const doubt = { left: 1 }
+  const doubt = new Doubt(0)
+  const raised = () => { doubt.raise() }
   const owners = new OwnerCache()
-  const registry = { latest: () => new Map(), alive: async () => new Map(), owner: async () => { doubt.left = 0 } }
-  const absent = { run: async () => { doubt.left = 0; return [] } }
+  const registry = { latest: () => new Map(), alive: async () => new Map(), owner: async () => during() }
+  const absent = { run: async () => { during(); return [] } }
   const id = newSessionId(node.tag)
   const reader = new RecordReader({ link: absent, registry, doubt, keys: { session: () => '' } } as unknown as ConstructorParameters<typeof RecordReader>[0])
+  let during = raised
   await t.rejects(reader.read(id), UNAVAILABLE)
+  during = () => {}
+  await after(doubt)
   t.equal(await reader.read(id), undefined, 'what is read now is')
-  doubt.left = 1
+  during = raised
   const record = { id, node: 'dead', epoch: 'e.0' }
   const parts = { node, registry, doubt, owners, reader: { read: async () => record } } as unknown as LocateParts
   const how = { fresh: false, releasing: false, closing: [] }
   await t.rejects(locate(parts, id, how), UNAVAILABLE)
+  during = () => {}
+  await after(doubt)
   t.match(await locate(parts, id, how), { status: 'orphaned' })
 })
