@@ -106,9 +106,9 @@ export class FakeDirectory implements SessionDirectory {
     const remembered = this.#owners.get(id)
     if (fresh) this.#owners.delete(id)
     else if (remembered !== undefined && world.now - remembered.at < heartbeat) return remembered.location
-    const doubting = this.#doubting
+    const asked = world.now
     const record = await this.#link.reading(scripts => scripts.read(id))
-    if (record === undefined) return this.#absent(doubting)
+    if (record === undefined) return this.#absent(asked)
     if (this.#releases.get(id) !== undefined || this.#removals.has(id)) return { status: 'unknown' }
     if (record.released === true) return { status: 'orphaned', record }
     if (this.#link.scripts.ours(record)) return this.#releases.has(id) ? { status: 'unknown' } : { status: 'orphaned', record }
@@ -119,7 +119,7 @@ export class FakeDirectory implements SessionDirectory {
       this.#owners.set(id, { at: world.now, location })
       return location
     }
-    if (doubting || this.#doubting) throw new DirectoryUnavailableError('the owner may not have beaten yet')
+    if (this.#doubt > asked) throw new DirectoryUnavailableError('the owner may not have beaten yet')
     return { status: 'orphaned', record }
   }
 
@@ -171,9 +171,9 @@ export class FakeDirectory implements SessionDirectory {
 
   get #doubting (): boolean { return this.#parts.world.now < this.#doubt }
 
-  /** `doubting`: before it was read; an answer may be older than the doubt. */
-  #absent (doubting: boolean): { status: 'unknown' } {
-    if (doubting || this.#doubting) throw new DirectoryUnavailableError('what is missing may be lost')
+  /** What was read is as old as the question. */
+  #absent (asked: number): { status: 'unknown' } {
+    if (this.#doubt > asked) throw new DirectoryUnavailableError('what is missing may be lost')
     return { status: 'unknown' }
   }
 
@@ -284,9 +284,9 @@ export class FakeDirectory implements SessionDirectory {
   /** First the owner's close set, then the record, if it still has the owner that was told. */
   async #remove (id: string): Promise<'removed' | 'unknown'> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const doubting = this.#doubting
+      const asked = this.#parts.world.now
       const record = await this.#link.call(scripts => scripts.read(id))
-      if (record === undefined) return this.#absent(doubting).status
+      if (record === undefined) return this.#absent(asked).status
       await this.#link.call(scripts => scripts.tell(record))
       if (await this.#link.call(scripts => scripts.remove(record))) return 'removed'
     }

@@ -122,7 +122,7 @@ export class ModelNode implements Process {
   resume (frozen: 'monotonic' | 'wall' | 'none'): void {
     if (frozen !== 'none') this.#skew[frozen] -= this.#cluster.world.now - this.#pausedAt
     this.state = 'up'
-    for (const event of this.#missed.splice(0)) this.deliver(event)
+    for (const event of this.#missed.splice(0)) this.#cluster.world.after(0, () => this.deliver(event))
   }
 
   step (milliseconds: number): void {
@@ -174,7 +174,8 @@ export class ModelNode implements Process {
     if (kind === 'open') return this.#open(request)
     if (kind === 'delete') return this.#delete(errand)
     const local = this.sessions.get(id)
-    if (local !== undefined && await (this.sessions.secured(local) ?? true)) return this.#serve(local)
+    const secured = local && this.sessions.secured(local)
+    if (local !== undefined && (secured === undefined || await secured)) return this.#serve(local)
     const found: Found = await this.#affinity.find(errand)
     if (found.do === 'serve') return this.#serve(found.session)
     return found.do === 'nothing' ? reply.answer : { status: STATUS[found.reason] ?? 503, reason: found.reason }
