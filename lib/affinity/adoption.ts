@@ -90,6 +90,7 @@ export class Adoption {
     const facts = { session: shortId(record.id), from: record.node }
     try {
       const session = await sessions.adopt(record, arrival, wanted)
+      if (session === undefined) return { outcome: 'changed' }
       log.info(facts, 'mcp session adopted')
       return { outcome: 'adopted', session }
     } catch (cause) {

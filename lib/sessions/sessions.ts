@@ -237,10 +237,10 @@ export class Sessions implements DirectoryOwner {
 
   /**
    * Makes a session of a claimed record, in its reserved place: a new server is
-   * told what the client told the lost one.
+   * told what the client told the lost one. Undefined: its end was asked for meanwhile.
    * @throws when it cannot be; the record and the place are the caller's to give back.
    */
-  async adopt (record: SessionRecord, arrival: Arrival, { request, principal, extra }: { request: FastifyRequest, principal: Principal | undefined, extra: MessageExtra }): Promise<LocalSession> {
+  async adopt (record: SessionRecord, arrival: Arrival, { request, principal, extra }: { request: FastifyRequest, principal: Principal | undefined, extra: MessageExtra }): Promise<LocalSession | undefined> {
     const { id, replay, protocolVersion, clientInfo, createdAt, state } = record
     let session: LocalSession | undefined
     const transport = this.#builder.transport({
@@ -255,8 +255,11 @@ export class Sessions implements DirectoryOwner {
       adopted.epoch = arrival.epoch
       adopted.used = true
       await this.#parts.onAdopt?.({ sessionId: id, server, record, state: adopted.state })
-      if (this.#ended !== undefined || this.state !== 'open') throw new Error('this node is shutting down')
-      if (arrival.ended) throw new Error('somebody asked for its end meanwhile')
+      if (this.#ended !== undefined) throw new Error('this node is shutting down')
+      if (arrival.ended) {
+        await this.#close(adopted)
+        return undefined
+      }
       session = adopted
       transport.onclose = () => this.finish(adopted, 'server_closed')
       this.#store.add(adopted)

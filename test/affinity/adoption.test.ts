@@ -22,3 +22,21 @@ t.test('a session that arrived after its record was read is not adopted a second
   t.match(await adoption.adopt(record, wanted), { outcome: 'changed' })
   t.equal(claims, 1)
 })
+
+t.test('a session whose end is asked for while it is adopted is looked for once more: nothing has failed', async t => {
+  const record = { id: 'tag.session', node: 'there', epoch: 'epoch.0' } as SessionRecord
+  const came: boolean[] = []
+  const sessions = {
+    node: { id: 'here' },
+    get: () => undefined,
+    expect: () => ({ epoch: 'here.0', ended: false }),
+    arrived: (_record: SessionRecord, here: boolean) => { came.push(here) },
+    adopt: async () => undefined
+  } as unknown as AdoptionParts['sessions']
+  const directory = { claim: async () => 'claimed' as const, unclaim: async () => { throw new Error('there is nothing to give back') } }
+  const log = keptLog()
+  const adoption = new Adoption({ sessions, directory, ask: async () => undefined, log: log as unknown as AdoptionParts['log'] })
+  t.same(await adoption.adopt(record, {} as Parameters<Adoption['adopt']>[1]), { outcome: 'changed' })
+  t.same(came, [false])
+  t.same(log.lines, [])
+})
