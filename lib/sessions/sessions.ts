@@ -237,7 +237,7 @@ export class Sessions implements DirectoryOwner {
 
   /**
    * Makes a session of a claimed record, in its reserved place: a new server is
-   * told what the client told the lost one. Undefined: its end was asked for meanwhile.
+   * told what the client told the lost one. Undefined: look again, its end was asked for meanwhile, or the claim is old.
    * @throws when it cannot be; the record and the place are the caller's to give back.
    */
   async adopt (record: SessionRecord, arrival: Arrival, { request, principal, extra }: { request: FastifyRequest, principal: Principal | undefined, extra: MessageExtra }): Promise<LocalSession | undefined> {
@@ -249,6 +249,8 @@ export class Sessions implements DirectoryOwner {
     })
     const server = await this.#builder.server(transport, request, principal)
     try {
+      // Paused since the claim: the session, and its events, may be somebody else's by now.
+      if (this.#parts.lease?.holds(arrival.epoch) === false) return undefined
       await transport.takeOver()
       await transport.replay(replay!, protocolVersion, extra)
       const adopted = new LocalSession({ ...this.#common(transport, server, principal), clientInfo, createdAt, state, initialize: replay!.initialize })
@@ -256,19 +258,17 @@ export class Sessions implements DirectoryOwner {
       adopted.used = true
       await this.#parts.onAdopt?.({ sessionId: id, server, record, state: adopted.state })
       if (this.#ended !== undefined) throw new Error('this node is shutting down')
-      if (arrival.ended) {
-        await this.#close(adopted)
-        return undefined
-      }
+      if (arrival.ended) return undefined
       session = adopted
       transport.onclose = () => this.finish(adopted, 'server_closed')
       this.#store.add(adopted)
       this.adopted.count++
       return adopted
-    } catch (error) {
-      await transport.close()
-      await this.#builder.close(id, server)
-      throw error
+    } finally {
+      if (session === undefined) {
+        await transport.close()
+        await this.#builder.close(id, server)
+      }
     }
   }
 

@@ -9,6 +9,7 @@ import { KeepAlive } from '../../lib/transport/keep-alive.ts'
 import { StreamableHttpTransport } from '../../lib/transport/transport.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { keptLog } from '../fixtures/log.ts'
+import { until } from '../fixtures/until.ts'
 import { HTTP } from '../fixtures/wired-transport.ts'
 
 type Reclaimed = Awaited<ReturnType<SessionDirectory['reclaim']>>
@@ -25,6 +26,7 @@ function setUp (answers: Array<() => Reclaimed> = []) {
       return answers.shift()!()
     }
   } as unknown as SessionDirectory
+  let asksServer = false
   let initialized = (): void => {}
   const initialize = new Promise<void>(resolve => { initialized = resolve })
   const server = {
@@ -32,6 +34,7 @@ function setUp (answers: Array<() => Reclaimed> = []) {
       const serverInfo = { name: 's', version: '1' }
       transport.onmessage = async ({ id, method }: any) => {
         if (method !== 'initialize') return
+        asksServer = true
         await initialize
         await transport.send({ jsonrpc: '2.0', id, result: { protocolVersion: '2025-11-25', capabilities: {}, serverInfo } })
       }
@@ -52,11 +55,15 @@ function setUp (answers: Array<() => Reclaimed> = []) {
   })
   const record: SessionRecord = { ...new FakeNode(identity('b')).open(), node: 'b', epoch: 'b.0', lastSeenAt: 0, adoptionFailures: 0 }
   const wanted = { request: {} as any, principal: undefined, extra: new MessageExtra(HTTP, undefined) }
+  /** One that is adopted while the lease runs, before `lapsed` says otherwise. */
   const adopted = async () => {
+    lease.lapsed = false
     initialized()
-    return (await sessions.adopt(record, sessions.expect(record)!, wanted))!
+    const session = (await sessions.adopt(record, sessions.expect(record)!, wanted))!
+    lease.lapsed = true
+    return session
   }
-  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted }
+  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted, told: () => asksServer }
 }
 
 t.test('what the directory said before another pause is asked again', async t => {
@@ -83,17 +90,26 @@ t.test('a lease that never runs is as good as no answer: it is served, and that 
 })
 
 t.test('a session that was claimed before a lapse is not beyond doubt after it', async t => {
-  const { sessions, node, lease, record, wanted, initialized } = setUp([() => 'lost'])
+  const { sessions, node, lease, record, wanted, initialized, told } = setUp([() => 'lost'])
   lease.lapsed = false
-  initialized()
-  const arrival = sessions.expect(record)!
+  const adopting = sessions.adopt(record, sessions.expect(record)!, wanted)
+  await until('it is being told what the client has said', () => told())
   node.epoch = 'next'
-  const session = (await sessions.adopt(record, arrival, wanted))!
+  initialized()
+  const session = (await adopting)!
   t.equal(await sessions.secured(session), false)
 })
 
+t.test('a claim that is older than a lapse is no claim: nothing is taken over', async t => {
+  const { sessions, record, wanted, told } = setUp()
+  t.equal(await sessions.adopt(record, sessions.expect(record)!, wanted), undefined)
+  t.notOk(told(), 'the server was told nothing')
+  t.equal(sessions.size, 0)
+})
+
 t.test('a session whose end is asked for while it is adopted does not come', async t => {
-  const { sessions, record, wanted, initialized } = setUp()
+  const { sessions, lease, record, wanted, initialized } = setUp()
+  lease.lapsed = false
   const arrival = sessions.expect(record)!
   t.equal(sessions.expect(record), undefined, 'its place is taken')
   const adopting = sessions.adopt(record, arrival, wanted)
