@@ -5,6 +5,8 @@ import { addMembers, beatNode, dropNode, readMembers, readNode, removeMembers } 
 
 /** Nodes that were seen once and owners that are gone: how many are remembered. */
 const REMEMBERED = 1000
+/** Beats between looks at the live nodes that nobody asked for. */
+const LOOK = 8
 
 /** What a node tells the others at each beat. */
 export type Report = Pick<NodeStatus, 'state' | 'sessions' | 'room'>
@@ -94,6 +96,11 @@ export class NodeRegistry {
   latest (): ReadonlyMap<string, NodeState> {
     if (this.#overdue) this.alive().catch(this.#onFailed)
     return this.#seen
+  }
+
+  /** Looks at the live nodes if nobody has for a while: should Redis go away, it is too late to learn where they are. */
+  async keepLooking (): Promise<void> {
+    if (performance.now() - this.#lookedAt > LOOK * this.#heartbeat) await this.alive()
   }
 
   /** The node with this tag that was last seen alive, however long ago; never this one. */

@@ -269,6 +269,7 @@ class RedisDirectory implements SessionDirectory {
       await this.#keeper.flush()
       await this.#removals.flush()
       await this.#sweeper?.turn()
+      if (this.#options.node.url !== undefined) await this.#registry.keepLooking()
     } catch (err) {
       this.#availability.failed(err)
     } finally {

@@ -201,12 +201,16 @@ t.test('while Redis is away a misrouted request finds its node by the tag of its
   const start = async (id: string): Promise<StartedApp> => startApp(t, {
     redis: connect(t, own), keyPrefix, createServer, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 100 }
   })
-  const [a, b] = [await start('a'), await start('b')]
-  const ids = [await open(a.url), await open(a.url)]
-  await until('b knows a', async () => (await b.app.mcpSessions.nodes().catch(() => [])).length === 2)
+  // c learns of a by itself, without having been asked for any of its sessions.
+  const [b, c, a] = [await start('b'), await start('c'), await start('a')]
+  const ids = [await open(a.url), await open(a.url), await open(a.url)]
+  await until('b knows a', async () => (await b.app.mcpSessions.nodes().catch(() => [])).length === 3)
   t.equal((await inSession(b.url, ids[0]!, call('count'))).status, 200)
+  const client = connect(t, own)
+  await until('c has beaten for a while beside a', async () => JSON.parse((await client.get(`${keyPrefix}node:a`))!).beat > 20)
   await own.kill()
   t.equal(text(await inSession(b.url, ids[0]!, call('count'))), '2', 'a remembered owner')
   t.equal(text(await inSession(b.url, ids[1]!, call('count'))), '1', 'an owner that only the tag names')
+  t.equal(text(await inSession(c.url, ids[2]!, call('count'))), '1', 'at a node that had nothing to do with its sessions')
   t.match(await inSession(b.url, `${'0'.repeat(16)}.${'A'.repeat(22)}`, call('count')), { status: 503, body: { error: { data: { reason: 'directory_unavailable' } } } })
 })
