@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
+import { randomOf } from '../../fixtures/mutations.ts'
 
 const timers: { setTimeout: unknown } = createRequire(import.meta.url)('node:timers/promises')
 
@@ -17,7 +18,7 @@ export class World {
   #order = 0
 
   constructor (seed: number) {
-    this.#seed = mulberry(seed)
+    this.#seed = randomOf(seed)
   }
 
   /** In [0, 1). */
@@ -79,14 +80,5 @@ export function fakeTime (world: () => World): () => void {
     timers.setTimeout = setTimeout
     performance.now = now
     syncBuiltinESMExports()
-  }
-}
-
-function mulberry (seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6D2B79F5) | 0
-    let x = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x
-    return ((x ^ (x >>> 14)) >>> 0) / 4294967296
   }
 }
