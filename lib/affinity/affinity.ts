@@ -8,6 +8,7 @@ import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import type { Adopted, Adoption } from './adoption.ts'
+import { HOP } from './forward-headers.ts'
 import type { Forwarded, Forwarder } from './forwarder.ts'
 import { Limiter } from './limiter.ts'
 import { decide } from './misroute.ts'
@@ -15,8 +16,6 @@ import type { Policies } from './misroute.ts'
 import type { OwnerWatch } from './owner-watch.ts'
 import type { UnderWay } from './under-way.ts'
 
-/** Set by the node that forwards a request, to its own tag. */
-export const HOP = 'mcp-sticky-hop'
 /** Seconds after which a client should try again where nobody knows better. */
 export const RETRY_AFTER = 2
 /** "That session is not mine": what a node answers to a forwarded request. */
