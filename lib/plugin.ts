@@ -92,7 +92,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     await drain.run({ grace: 0, timeout: settings.drain.timeout })
     // More may have arrived since; what Fastify does to connections next is for the application to choose.
     forwarder?.endStreams()
-    await drain.passedOn()
+    if (!await drain.passedOn()) forwarder?.breakOff()
     clearTimeout(over)
     // Between preClose and onClose Fastify waits for every connection, and a client may stall one as long as it likes.
     sessions.shutdown(CLOSE_BOUND).catch(error => app.log.error({ err: error }, 'ending the mcp sessions failed'))

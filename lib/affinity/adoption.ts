@@ -10,6 +10,8 @@ import { Limiter } from './limiter.ts'
 
 /** Adoptions at once; a node's death makes thousands of orphans. */
 const AT_ONCE = 64
+/** Milliseconds for all that an adoption asks of the application. */
+const BOUND = 30_000
 
 /** The request that wants the session, and who sent it. */
 export interface Wanted {
@@ -36,6 +38,8 @@ export interface AdoptionParts {
   /** The epoch under which the node at that url holds the session; undefined when it does not, or does not answer. */
   ask: (url: string, id: string) => Promise<string | undefined>
   log: FastifyBaseLogger
+  /** Milliseconds for createServer, the replay and onAdopt together. */
+  bound?: number
 }
 
 /**
@@ -89,7 +93,7 @@ export class Adoption {
     const { sessions, directory, log } = this.#parts
     const facts = { session: shortId(record.id), from: record.node }
     try {
-      const session = await sessions.adopt(record, arrival, wanted)
+      const session = await this.#inTime(arrival, sessions.adopt(record, arrival, wanted))
       if (session === undefined) return { outcome: 'changed' }
       log.info(facts, 'mcp session adopted')
       return { outcome: 'adopted', session }
@@ -98,6 +102,23 @@ export class Adoption {
       log.error({ ...facts, err: cause, failures: record.adoptionFailures + 1 }, 'an mcp session could not be adopted')
       await directory.unclaim(record)
       return { outcome: 'failed', error }
+    }
+  }
+
+  /** A session that comes too late ends at once. */
+  async #inTime<T> (arrival: Arrival, adopting: Promise<T>): Promise<T> {
+    const { bound = BOUND } = this.#parts
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        arrival.ended = true
+        reject(new Error(`createServer, the replay and onAdopt took longer than ${bound} ms`))
+      }, bound)
+    })
+    try {
+      return await Promise.race([adopting, late])
+    } finally {
+      clearTimeout(timer)
     }
   }
 

@@ -123,7 +123,7 @@ export class Affinity {
     if (forwarder === undefined || isHop(request)) return undefined
     this.#began({ request, reply })
     for (const { url } of await this.#candidates()) {
-      const forwarded = await forwarder.forward(request, reply, url!, { decline: status => status === NOT_OWNER || status === 503, lastWords })
+      const forwarded = await this.#passOn({ request, reply, lastWords }, url!)
       if (forwarded.outcome === 'answered') return this.#counted()
       if (forwarded.outcome === 'lost') return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
     }
@@ -148,7 +148,7 @@ export class Affinity {
       url = this.#urlOf(id)
     }
     if (url === undefined) return false
-    const forwarded = await forwarder.forward(request, reply, url, { decline: status => status === NOT_OWNER, lastWords: () => '' })
+    const forwarded = await this.#passOn({ request, reply, lastWords: () => '' }, url)
     if (forwarded.outcome !== 'answered') return false
     this.#counted()
     return true
@@ -169,11 +169,13 @@ export class Affinity {
   }
 
   async #forward (errand: Errand, url: string): Promise<Found | 'moved' | 'unreachable'> {
+    return this.#outcome(errand, await this.#passOn(errand, url))
+  }
+
+  #passOn ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>, url: string): Promise<Forwarded> {
     const { forwarder, watch } = this.#parts
-    const answer = forwarder!.forward(errand.request, errand.reply, url, {
-      decline: status => status === NOT_OWNER, lastWords: errand.lastWords
-    })
-    return this.#outcome(errand, await (watch?.during(url, errand.id, answer) ?? answer))
+    const answer = forwarder!.forward(request, reply, url, { decline: status => status === NOT_OWNER, lastWords })
+    return watch?.during(url, answer) ?? answer
   }
 
   #outcome ({ request }: Errand, forwarded: Forwarded): Found | 'moved' | 'unreachable' {
@@ -196,7 +198,8 @@ export class Affinity {
       return refusal('directory_unavailable', { retryAfter: error.retryAfter, err: error })
     }
     switch (adopted.outcome) {
-      case 'adopted': return { do: 'serve', session: adopted.session }
+      // The lease may have lapsed while the application was busy with it.
+      case 'adopted': return await this.#parts.sessions.secured(adopted.session) === false ? 'moved' : { do: 'serve', session: adopted.session }
       case 'owned': return isHop(errand.request) ? refusal('not_owner') : this.#forward(errand, adopted.url)
       case 'changed': return 'moved'
       case 'full': return this.#elsewhere(errand, 'node_full')

@@ -5,8 +5,8 @@ import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { UnderWay } from './under-way.ts'
 
-/** How long giving sessions up may take, in milliseconds. */
-const GIVE_UP = 2000
+/** How long giving sessions up may take, in milliseconds; twice that fits between the cut and the end that Fastify sets. */
+const GIVE_UP = 900
 
 export interface DrainOptions {
   /** Milliseconds until the proxy has seen that the node left the pool. */
@@ -46,11 +46,12 @@ export class Drain {
     return this.#drained
   }
 
-  /** Resolves when everything is answered that this node has passed on to others, or it is cut short. */
-  async passedOn (): Promise<void> {
+  /** Resolves when everything is answered that this node has passed on to others, or it is cut short: then to false. */
+  async passedOn (): Promise<boolean> {
     const { signal } = this.#cut
-    if (signal.aborted) return
-    await Promise.race([Promise.all([this.#underWay.calls.given(), this.#underWay.streams.given()]), once(signal, 'abort')])
+    if (signal.aborted) return false
+    const given = Promise.all([this.#underWay.calls.given(), this.#underWay.streams.given()])
+    return Promise.race([given.then(() => true), once(signal, 'abort').then(() => false)])
   }
 
   /** No more grace, and no more time for calls. */

@@ -32,7 +32,12 @@ export class OwnerPools {
     pool?.destroy(error, done)
   }
 
-  /** Breaks off everything. */
+  /** Breaks off everything that is under way now. */
+  abandonAll (error: Error): void {
+    for (const url of this.#pools.keys()) this.abandon(url, error)
+  }
+
+  /** Breaks off everything, for good. */
   async close (error: Error): Promise<void> {
     this.#closed = true
     const pools = [...this.#pools.values()]

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { onResponseEnd } from '../transport/client-response.ts'
 import { pathOf, requestFields } from './forward-headers.ts'
 import { OwnerPools } from './forward-pools.ts'
-import { askOwner } from './owner-question.ts'
+import { answers, askOwner } from './owner-question.ts'
 import { Relay } from './relay.ts'
 import type { Forwarded, ForwardOptions } from './relay.ts'
 
@@ -66,6 +66,11 @@ export class Forwarder {
     return askOwner(() => this.#calls.to(url), sessionId, bound)
   }
 
+  /** Whether the node at `url` answers at all within a second. Never rejects. */
+  answers (url: string): Promise<boolean> {
+    return answers(() => this.#calls.to(url), BOUND)
+  }
+
   /**
    * Breaks off everything that is under way to a node that is known to be
    * dead: a host that vanished closes no connections.
@@ -80,6 +85,12 @@ export class Forwarder {
   endStreams (): void {
     this.#leaving = true
     for (const relay of this.#open) relay.endStream()
+  }
+
+  /** Breaks off everything that is under way now. */
+  breakOff (): void {
+    const error = new Error('this node is closing')
+    for (const pools of [this.#calls, this.#streams]) pools.abandonAll(error)
   }
 
   /** Breaks off everything that is under way; nothing is forwarded any more. */

@@ -10,12 +10,7 @@ export const OWNER_PATH = '/mcp-sticky/owner'
  */
 export async function askOwner (owner: () => Dispatcher, sessionId: string, bound: number): Promise<string | undefined> {
   try {
-    const answer = await owner().request({
-      method: 'GET',
-      path: OWNER_PATH,
-      headers: { 'mcp-session-id': sessionId },
-      signal: AbortSignal.timeout(bound)
-    })
+    const answer = await ask(owner, { 'mcp-session-id': sessionId }, bound)
     if (answer.statusCode !== 200) {
       await answer.body.dump()
       return undefined
@@ -25,4 +20,19 @@ export async function askOwner (owner: () => Dispatcher, sessionId: string, boun
   } catch {
     return undefined
   }
+}
+
+/** Whether a node answers at all within `bound` milliseconds, whatever it says. Never rejects. */
+export async function answers (node: () => Dispatcher, bound: number): Promise<boolean> {
+  try {
+    const { body } = await ask(node, {}, bound)
+    await body.dump()
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function ask (node: () => Dispatcher, headers: Record<string, string>, bound: number): Promise<Dispatcher.ResponseData> {
+  return node().request({ method: 'GET', path: OWNER_PATH, headers, signal: AbortSignal.timeout(bound) })
 }

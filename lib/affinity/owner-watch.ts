@@ -1,20 +1,18 @@
 import type { SessionDirectory } from '../sessions/directory.ts'
 import type { Forwarder } from './forwarder.ts'
 
-/** Requests that an owner is answering: how many, and the session of the latest. */
-interface Awaited { count: number, id: string }
-
 /**
  * Looks once a beat after the owners whose answers are awaited: a process that
  * is frozen, or a host that vanished, closes no connections. What is under way
- * to an owner that has no heartbeat any more, and does not say itself that it
- * holds its session, is broken off.
+ * to an owner that has no heartbeat any more, and does not answer when it is
+ * asked, is broken off.
  */
 export class OwnerWatch {
   readonly #directory: Pick<SessionDirectory, 'nodes'>
   readonly #forwarder: Forwarder
   readonly #beat: number
-  readonly #awaited = new Map<string, Awaited>()
+  /** Urls of owners, and how many requests each is answering. */
+  readonly #awaited = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
 
   /** `beat` in milliseconds. */
@@ -24,17 +22,16 @@ export class OwnerWatch {
     this.#beat = beat
   }
 
-  /** Watches the owner at `url` until the promise, its answer to a request for this session, is settled. */
-  async during<T> (url: string, id: string, answer: Promise<T>): Promise<T> {
-    const awaited = this.#awaited.get(url) ?? { count: 0, id }
-    awaited.count++
-    awaited.id = id
-    this.#awaited.set(url, awaited)
+  /** Watches the owner at `url` until the promise, its answer to a request, is settled. */
+  async during<T> (url: string, answer: Promise<T>): Promise<T> {
+    this.#awaited.set(url, (this.#awaited.get(url) ?? 0) + 1)
     this.#timer ??= this.#next()
     try {
       return await answer
     } finally {
-      if (--awaited.count === 0) this.#awaited.delete(url)
+      const left = this.#awaited.get(url)! - 1
+      if (left === 0) this.#awaited.delete(url)
+      else this.#awaited.set(url, left)
     }
   }
 
@@ -50,8 +47,8 @@ export class OwnerWatch {
   async #look (): Promise<void> {
     if (this.#awaited.size === 0) return
     const alive = new Set((await this.#directory.nodes()).map(({ url }) => url))
-    await Promise.all([...this.#awaited].map(async ([url, { id }]) => {
-      if (alive.has(url) || await this.#forwarder.askOwner(url, id) !== undefined) return
+    await Promise.all([...this.#awaited.keys()].map(async url => {
+      if (alive.has(url) || await this.#forwarder.answers(url)) return
       this.#forwarder.abandon(url)
     }))
   }

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isHop } from '../affinity/affinity.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import { MessageExtra } from '../transport/extra.ts'
 import { initializeProblem, parseMessages } from '../transport/parse.ts'
@@ -96,6 +97,8 @@ function open (context: RouteContext, request: FastifyRequest, reply: FastifyRep
 /** This node takes no more sessions: another may. */
 async function openElsewhere (context: RouteContext, request: FastifyRequest, reply: FastifyReply, id: RequestId, why: 'node_closing' | 'node_full'): Promise<void> {
   const ids = [id]
+  // The node that asks has others to try.
+  if (isHop(request)) return context.refuse(reply, 'not_owner', { id })
   const found = await context.affinity.delegate({ request, reply, lastWords: () => ownerLost(ids) })
   if (found === undefined) return context.refuse(reply, why, { id, retryAfter: RETRY_AFTER })
   refuseFound(context, { reply, ids, batch: false }, found)

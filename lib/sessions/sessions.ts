@@ -247,20 +247,27 @@ export class Sessions implements DirectoryOwner {
       sessionId: id,
       ...this.#adoptable(() => session)
     })
+    let closed = false
+    // Before the server connects: the SDK keeps what it finds, and adds its own.
+    transport.onclose = () => {
+      closed = true
+      if (session !== undefined) this.finish(session, 'server_closed')
+    }
     const server = await this.#builder.server(transport, request, principal)
     try {
       // Paused since the claim: the session, and its events, may be somebody else's by now.
       if (this.#parts.lease?.holds(arrival.epoch) === false) return undefined
-      await transport.takeOver()
+      // Made up for before the next event is stored.
+      await transport.takeOver().catch(err => this.#parts.log.warn({ err, session: shortId(id) }, 'the events of an adopted session could not be taken over yet'))
       await transport.replay(replay!, protocolVersion, extra)
       const adopted = new LocalSession({ ...this.#common(transport, server, principal), clientInfo, createdAt, state, initialize: replay!.initialize })
       adopted.epoch = arrival.epoch
       adopted.used = true
       await this.#parts.onAdopt?.({ sessionId: id, server, record, state: adopted.state })
       if (this.#ended !== undefined) throw new Error('this node is shutting down')
+      if (closed) throw new Error('the server closed its connection')
       if (arrival.ended) return undefined
       session = adopted
-      transport.onclose = () => this.finish(adopted, 'server_closed')
       this.#store.add(adopted)
       this.adopted.count++
       return adopted

@@ -40,3 +40,21 @@ t.test('a session whose end is asked for while it is adopted is looked for once 
   t.same(came, [false])
   t.same(log.lines, [])
 })
+
+t.test('an application that takes for ever holds nothing up: the adoption fails, and what comes of it later is not wanted', async t => {
+  const record = { id: 'tag.session', node: 'there', epoch: 'epoch.0', adoptionFailures: 0 } as SessionRecord
+  const arrival = { epoch: 'here.0', ended: false }
+  const sessions = {
+    node: { id: 'here' },
+    get: () => undefined,
+    expect: () => arrival,
+    arrived: () => {},
+    adopt: () => new Promise(() => {})
+  } as unknown as AdoptionParts['sessions']
+  let unclaimed = 0
+  const directory = { claim: async () => 'claimed' as const, unclaim: async () => { unclaimed++ } }
+  const adoption = new Adoption({ sessions, directory, ask: async () => undefined, log: keptLog() as unknown as AdoptionParts['log'], bound: 10 })
+  t.match(await adoption.adopt(record, {} as Parameters<Adoption['adopt']>[1]), { outcome: 'failed', error: /longer than 10 ms/ })
+  t.equal(unclaimed, 1)
+  t.ok(arrival.ended)
+})

@@ -122,6 +122,7 @@ t.test('initialize on a full or closing node is answered by one with room, while
   t.ok(b!.app.mcpSessions.get(id), 'the session is on the other node')
   t.equal(text(await inSession(a!.url, id, call('count'))), '1')
   await open(b!.url)
+  t.match(await send(a!.url, { body: initialize, headers: { 'mcp-sticky-hop': b!.app.mcpSessions.node.tag } }), { status: 421, body: { error: { data: { reason: 'not_owner' } } } }, 'what another node has passed on it gets back')
   await until('nobody has room, and is known not to', async () => (await send(a!.url, { body: initialize })).status === 503)
 
   const c = await startNodes(t, 2)

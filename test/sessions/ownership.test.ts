@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { SessionEventStore } from '../../lib/transport/mcp-server.ts'
 import type { SessionDirectory, SessionRecord } from '../../lib/sessions/directory.ts'
 import { Sessions } from '../../lib/sessions/sessions.ts'
 import type { SessionsParts } from '../../lib/sessions/sessions.ts'
@@ -15,7 +16,7 @@ import { HTTP } from '../fixtures/wired-transport.ts'
 type Reclaimed = Awaited<ReturnType<SessionDirectory['reclaim']>>
 
 /** Sessions whose lease holds, or does not, and whose directory says what the test says. */
-function setUp (answers: Array<() => Reclaimed> = []) {
+function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventStore) {
   const node = identity('a')
   const lease = { running: true, lapsed: true, holds: (epoch: string) => !lease.lapsed && epoch === node.epoch, beating: () => () => {} }
   const log = keptLog()
@@ -27,11 +28,20 @@ function setUp (answers: Array<() => Reclaimed> = []) {
     }
   } as unknown as SessionDirectory
   let asksServer = false
+  let disconnected = 0
+  let connected: any
   let initialized = (): void => {}
   const initialize = new Promise<void>(resolve => { initialized = resolve })
   const server = {
     connect: async (transport: any) => {
       const serverInfo = { name: 's', version: '1' }
+      // As the SDK does it.
+      const former = transport.onclose
+      transport.onclose = () => {
+        former?.()
+        disconnected++
+      }
+      connected = transport
       transport.onmessage = async ({ id, method }: any) => {
         if (method !== 'initialize') return
         asksServer = true
@@ -50,7 +60,7 @@ function setUp (answers: Array<() => Reclaimed> = []) {
     onAdopt: undefined,
     limits: { idleTimeout: Infinity, firstUseTimeout: Infinity },
     createServer: () => server as any,
-    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), log: parts }),
+    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', ...eventStore && { eventStore }, waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), log: parts }),
     log: parts
   })
   const record: SessionRecord = { ...new FakeNode(identity('b')).open(), node: 'b', epoch: 'b.0', lastSeenAt: 0, adoptionFailures: 0 }
@@ -63,7 +73,7 @@ function setUp (answers: Array<() => Reclaimed> = []) {
     lease.lapsed = true
     return session
   }
-  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted, told: () => asksServer }
+  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted, told: () => asksServer, disconnected: () => disconnected, server: () => connected }
 }
 
 t.test('what the directory said before another pause is asked again', async t => {
@@ -119,4 +129,39 @@ t.test('a session whose end is asked for while it is adopted does not come', asy
   sessions.arrived(record, false)
   t.equal(sessions.size, 0)
   t.ok(sessions.expect(record), 'its place is free')
+})
+
+t.test('the server of an adopted session learns of its end, and can end it itself', async t => {
+  const ended = setUp()
+  const session = await ended.adopted()
+  ended.sessions.finish(session, 'taken')
+  await until('the server has been told', () => ended.disconnected() === 1)
+
+  const ending = setUp()
+  await ending.adopted()
+  await ending.server().close()
+  t.equal(ending.sessions.size, 0)
+  t.equal(ending.sessions.ended.server_closed, 1)
+})
+
+t.test('a server that ends its session while it is adopted has none', async t => {
+  const { sessions, lease, record, wanted, initialized, server, told } = setUp()
+  lease.lapsed = false
+  const adopting = sessions.adopt(record, sessions.expect(record)!, wanted)
+  await until('it is being told what the client has said', () => told())
+  const failed = t.rejects(adopting)
+  await server().close()
+  initialized()
+  await failed
+  t.equal(sessions.size, 0)
+})
+
+t.test('an event store that does not answer does not stand in the way', async t => {
+  let asked = 0
+  const events = { takeOver: async () => { asked++; throw new Error('no answer') }, forget: async () => {} }
+  const { sessions, log, adopted } = setUp([], { forSession: () => events } as unknown as SessionEventStore)
+  await adopted()
+  t.equal(asked, 1)
+  t.equal(sessions.size, 1)
+  t.match(log.lines, [{ level: 'warn', message: /could not be taken over yet/ }])
 })
