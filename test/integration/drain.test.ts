@@ -90,6 +90,24 @@ t.test('a node that leaves waits for the calls that it passes on, and ends the s
   t.equal(await streamed, '', 'ended, not broken off')
 })
 
+t.test('a call that is passed on and takes longer than a node has to leave ends with an error', async t => {
+  const redis = await startRedis(t)
+  const keyPrefix = `test:${randomUUID()}:`
+  const start = async (id: string, drain: { grace: number, timeout: number }): ReturnType<typeof startApp> => startApp(t, {
+    redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 100 }, drain
+  }, { fastify: { forceCloseConnections: 'idle', keepAliveTimeout: 100 } })
+  const [owner, leaving] = [await start('owner', { grace: 0, timeout: 30_000 }), await start('leaving', { grace: 0, timeout: 100 })]
+  await until('both nodes are known', async () => (await leaving.app.mcpSessions.nodes()).length === 2)
+  const id = await open(owner.url)
+  let release = (): void => {}
+  waiting.set(id, go => { release = go })
+  const answer = inSession(leaving.url, id, call('wait', {}, 'slow'))
+  await until('the call is in flight', () => owner.app.mcpSessions.get(id)!.busy)
+  await leaving.app.close()
+  t.match((await answer).body, { id: 'slow', error: { data: { reason: 'owner_lost' } } })
+  release()
+})
+
 t.test('app.close() alone lets calls in flight finish', async t => {
   const { app, url } = await startApp(t, {}, { fastify: { forceCloseConnections: false } })
   const id = await open(url)
