@@ -40,6 +40,8 @@ async function look ({ node, reader, registry, doubt }: LocateParts, id: string,
   if (isOf(node, record)) return releasing ? { status: 'unknown' } : { status: 'orphaned', record }
   const asked = performance.now()
   const owner = await registry.owner(record.node, record.epoch, fresh)
+  // Who was reached by our url before us is gone, though its heartbeat may not have ended yet.
+  if (owner?.url !== undefined && owner.url === node.url) return { status: 'orphaned', record }
   if (owner) return misrouted(record, owner)
   // The owner's heartbeat may have been lost with the rest.
   if (doubt.since(asked)) throw unavailable('the connection is new and the session\'s node may not have beaten yet', doubt.left)

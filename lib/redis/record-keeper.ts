@@ -3,14 +3,17 @@ import { within } from '../sessions/within.ts'
 import { Changes } from './changes.ts'
 import type { CloseSet } from './close-set.ts'
 import { Gather } from './gather.ts'
+import { Leaving } from './leaving.ts'
 import type { Link } from './link.ts'
-import type { OwnRecords, Update } from './own-records.ts'
+import type { OwnRecords, Released, Update } from './own-records.ts'
 import { TouchThrottle } from './touch-throttle.ts'
 
 /** Initialize waits for its record this long, in milliseconds. */
 const ADD_BOUND = 250
 /** What `clear` waits for writes that are on their way. */
 const SETTLE_BOUND = 1000
+/** What giving up again waits for Redis each time. */
+const AGAIN_BOUND = 1000
 const BATCH = 500
 /** More releases than this are left to expire. */
 const RELEASES = 100_000
@@ -23,8 +26,8 @@ export interface KeeperParts {
   records: Pick<OwnRecords, 'write' | 'renew' | 'drop' | 'giveUp' | 'index'>
   closeSet: Pick<CloseSet, 'tryRead'>
   owner: DirectoryOwner
-  /** Somebody asked for the end of a session that others have by now, or may have as well. */
-  onOthers: (id: string, by: Remover) => void
+  /** Somebody asked for the end of a session that others have by now, or may have as well. False: they can't be told yet. */
+  onOthers: (id: string, by: Remover) => boolean
 }
 
 /**
@@ -44,6 +47,9 @@ export class RecordKeeper {
   readonly #due = new Set<string>()
   /** Sessions whose record is to be deleted, and who asked for it, if somebody did. */
   readonly #releases = new Map<string, Remover | undefined>()
+  readonly #leaving = new Leaving()
+  /** How many are giving up. */
+  #givingUp = 0
   /** Writes that the client has not settled yet, by session: no deletion may overtake them. */
   readonly #writing = new Map<string, Promise<unknown>>()
   #soon: NodeJS.Immediate | undefined
@@ -83,6 +89,7 @@ export class RecordKeeper {
   claiming (id: string): boolean {
     if (this.#releases.get(id) !== undefined) return false
     this.#releases.delete(id)
+    this.#leaving.forget(id)
     return true
   }
 
@@ -101,6 +108,7 @@ export class RecordKeeper {
 
   release (id: string, by?: Remover): void {
     this.#forget(id)
+    this.#leaving.forget(id)
     if (this.#releases.size >= RELEASES) this.#releases.delete(this.#releases.keys().next().value!)
     this.#releases.set(id, by ?? this.#releases.get(id))
     this.#dropSoon()
@@ -126,29 +134,31 @@ export class RecordKeeper {
       for (const id of failed) if (this.#owner.has(id)) this.#due.add(id)
       if (failed.length > 0 && failed.length === batch.length) break
     }
+    if (this.#leaving.size > 0 && this.#givingUp === 0 && this.#link.ready && !this.#cleared) await this.giveUp([], performance.now() + AGAIN_BOUND)
     await this.#dropReleased()
   }
 
   /**
-   * Gives sessions up for others to adopt, with what has changed of them, until
-   * `deadline` (performance.now()). A record that is missing is written first.
-   * Returns how many could not be.
+   * Gives sessions up for others to adopt, as they are now, until `deadline`
+   * (performance.now()), and those that could not be before. A record that is
+   * missing is written first. Returns how many could not be: they are at the next turn.
    */
   async giveUp (ids: string[], deadline: number): Promise<number> {
+    for (const id of ids) this.#leaving.add(id, this.#owner.record(id))
     const left = () => deadline - performance.now()
-    await within(Math.min(left(), SETTLE_BOUND), Promise.all(ids.flatMap(id => this.#writing.get(id) ?? [])))
-    let missed = 0
-    for (let at = 0; at < ids.length; at += BATCH) {
-      const batch = ids.slice(at, at + BATCH)
-      if (left() <= 0) return missed + ids.length - at
-      const updates = batch.map(id => this.#update(id))
-      const { released, absent, failed } = await this.#records.giveUp(updates, left())
-      missed += failed.length
-      if (absent.length > 0) missed += await this.#giveUpMissing(absent, updates, left)
-      for (const id of released) this.#forget(id)
-      if (failed.length === batch.length) return missed + Math.max(0, ids.length - at - BATCH)
+    const all = this.#leaving.ids()
+    this.#givingUp++
+    await within(Math.min(left(), SETTLE_BOUND), Promise.all(all.flatMap(id => this.#writing.get(id) ?? [])))
+    for (let at = 0; at < all.length && left() > 0; at += BATCH) {
+      const batch = all.slice(at, at + BATCH)
+      const { absent, failed } = await this.#giveUp(batch, left())
+      const lost = this.#leaving.lost(absent)
+      const { kept } = lost.length === 0 ? { kept: [] } : await this.#writeAgain(lost)
+      if (kept.length > 0) await this.#giveUp(kept, Math.max(1, left()))
+      if (failed.length === batch.length) break
     }
-    return missed
+    this.#givingUp--
+    return all.filter(id => this.#leaving.has(id)).length
   }
 
   /** Writes no record any more. */
@@ -189,8 +199,13 @@ export class RecordKeeper {
 
   #here (id: string): boolean {
     if (this.#owner.has(id)) return true
-    this.#forget(id)
+    if (!this.#leaving.has(id)) this.#forget(id)
     return false
+  }
+
+  /** What the record of a session says that is here, or is leaving. */
+  #record (id: string): NewRecord | undefined {
+    return this.#owner.has(id) ? this.#owner.record(id) : this.#leaving.record(id)
   }
 
   /** Returns the ids that are ours, and those that it could not renew, or write again. */
@@ -216,11 +231,11 @@ export class RecordKeeper {
     const failed: string[] = []
     await Promise.all(ids.map(async id => {
       if (closed.includes(id)) return this.#end(id, 'closed')
-      const record = this.#owner.record(id)
+      const record = this.#record(id)
       if (record === undefined || this.#cleared) return
       const written = await this.#write(record)
       if (!written) failed.push(id)
-      else if (this.#owner.has(id)) kept.push(id)
+      else if (this.#record(id) !== undefined) kept.push(id)
     }))
     return { kept, failed }
   }
@@ -232,11 +247,17 @@ export class RecordKeeper {
     return id => ours.has(id) ? 'kept' : unknown.has(id) ? 'unanswered' : 'lost'
   }
 
-  async #giveUpMissing (absent: string[], updates: Update[], left: () => number): Promise<number> {
-    const { kept, failed } = await this.#writeAgain(absent)
-    const again = await this.#records.giveUp(updates.filter(({ id }) => kept.includes(id)), Math.max(1, left()))
-    for (const id of again.released) this.#forget(id)
-    return failed.length + again.failed.length + again.absent.length
+  /** Gives up those that are leaving still. */
+  async #giveUp (ids: string[], bound: number): Promise<Released> {
+    const updates = ids.flatMap(id => this.#leaving.update(id, this.#owner.record(id), this.#changes.take(id)))
+    const { ready } = this.#link
+    const outcome = await this.#records.giveUp(updates, bound)
+    if (ready) this.#leaving.unanswered(outcome.failed)
+    for (const id of outcome.released) {
+      this.#forget(id)
+      this.#leaving.forget(id)
+    }
+    return outcome
   }
 
   async #write (record: NewRecord, bound?: number): Promise<boolean> {
@@ -254,6 +275,7 @@ export class RecordKeeper {
 
   #end (id: string, why: 'closed' | 'taken'): void {
     this.#forget(id)
+    this.#leaving.forget(id)
     this.#owner.end(id, why)
   }
 
@@ -284,11 +306,11 @@ export class RecordKeeper {
   /** Returns how many are dealt with. */
   async #drop (ids: string[], bound?: number): Promise<number> {
     const { done, others } = await this.#records.drop(ids.map(id => ({ id, asked: this.#releases.get(id) !== undefined })), bound)
-    for (const id of others) {
+    const untold = new Set(others.filter(id => {
       const by = this.#releases.get(id)
-      if (by !== undefined) this.#onOthers(id, by)
-    }
-    for (const id of done) this.#releases.delete(id)
-    return done.length
+      return by !== undefined && !this.#onOthers(id, by)
+    }))
+    for (const id of done) if (!untold.has(id)) this.#releases.delete(id)
+    return done.length - untold.size
   }
 }

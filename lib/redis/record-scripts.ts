@@ -45,7 +45,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
 
 /**
- * Renews a record of ours, and moves it to the epoch.
+ * Renews a record of ours, and moves it to the epoch. Its session lives: what failed before counts no more.
  * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), then field, value, ... that changed.
  * Returns 1 renewed, 0 another owner's, or released, -1 absent.
  */
@@ -54,6 +54,7 @@ if not owner[1] then return -1 end
 if not ours or owner[3] then return 0 end
 ${NOW}
 redis.call('HSET', KEYS[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
+redis.call('HDEL', KEYS[1], 'adoptionFailures')
 put(5)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
@@ -81,7 +82,7 @@ if owner[1] ~= ARGV[1] or epoch ~= ARGV[2] then return 0 end
 return redis.call('DEL', KEYS[1])`)
 
 /**
- * Marks a record of ours as given up.
+ * Marks a record of ours as given up. Its session lived: what failed before counts no more.
  * KEYS[1] record; ARGV node, incarnation and a dot, then field, value, ... that changed.
  * Returns 1 released, 0 another owner's, -1 absent.
  */
@@ -90,6 +91,7 @@ if not owner[1] then return -1 end
 if not ours then return 0 end
 if owner[3] then return 1 end
 put(3)
+redis.call('HDEL', KEYS[1], 'adoptionFailures')
 redis.call('HSET', KEYS[1], 'released', '1')
 return 1`)
 

@@ -49,9 +49,11 @@ export class Removals {
     return 'queued'
   }
 
-  /** Somebody has asked for the end of a session that was here: others are told in the next turn. */
-  ask (id: string, by: Remover): void {
-    if (this.#queue.size < QUEUE) this.#queue.set(keyOf({ id, by }), { id, by })
+  /** Somebody has asked for the end of a session that was here: others are told in the next turn. False: too many wait, ask again. */
+  ask (id: string, by: Remover): boolean {
+    if (this.#queue.size >= QUEUE) return false
+    this.#queue.set(keyOf({ id, by }), { id, by })
+    return true
   }
 
   /** Who has asked for the end of a session, and is waiting for it. */

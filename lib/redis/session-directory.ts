@@ -256,9 +256,10 @@ class RedisDirectory implements SessionDirectory {
     this.#keeper.release(id, by)
   }
 
-  #tellOthers (id: string, by: Remover): void {
-    this.#removals.ask(id, by)
+  #tellOthers (id: string, by: Remover): boolean {
+    const asked = this.#removals.ask(id, by)
     this.#flush()
+    return asked
   }
 
   async #flush (): Promise<void> {

@@ -31,7 +31,7 @@ export interface SessionRecord {
   replay?: Replay | undefined
   /** The application's `session.state`, as JSON. */
   state?: string | undefined
-  /** Adoptions of this session that failed. */
+  /** Adoptions of this session that failed since it last lived. */
   adoptionFailures: number
 }
 
@@ -82,7 +82,7 @@ export interface NodeStatus {
 export type Location =
   /** Recorded, and its owner is alive. `tag` and `url` are the owner's. */
   | { status: 'misrouted', record: SessionRecord, tag: string, url?: string | undefined }
-  /** Recorded, but its owner is gone (no heartbeat, or another epoch under that node id), or has given it up. */
+  /** Recorded, but its owner is gone (no heartbeat, another epoch under that node id, or its url is ours), or has given it up. */
   | { status: 'orphaned', record: SessionRecord }
   | { status: 'unknown' }
 

@@ -68,6 +68,7 @@ class MemoryDirectory implements SessionDirectory {
     const record = this.#space.records.get(id)
     if (!record) return
     if (!this.#owns(record)) return this.#owner.end(id, 'taken')
+    record.adoptionFailures = 0
     this.#renew(record)
   }
 
@@ -208,6 +209,7 @@ class MemoryDirectory implements SessionDirectory {
     }
     record.replay = session.replay
     record.state = session.state
+    record.adoptionFailures = 0
     this.#renew(record)
     return true
   }

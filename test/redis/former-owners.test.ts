@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { redisKeys } from '../../lib/redis/keys.ts'
+import { newSessionId } from '../../lib/session-id.ts'
 import type { NewRecord } from '../../lib/sessions/directory.ts'
 import { identity } from '../fixtures/directory-node.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
@@ -19,7 +20,7 @@ async function setUp (t: Test) {
   const session = frozen.node.open()
   await frozen.directory.add(session)
   const exists = () => raw.exists(redisKeys(keyPrefix).session(session.id))
-  return { raw, keys: redisKeys(keyPrefix), frozen, b, c, session, exists }
+  return { server, raw, keys: redisKeys(keyPrefix), frozen, b, c, session, exists }
 }
 
 /** Takes a session over from whoever has it. */
@@ -50,6 +51,20 @@ t.test('a removal is told to all who had the session', async t => {
   await until('and at the first', () => frozen.node.ended.length > 0)
   for (const { node } of [frozen, b, c]) t.strictSame(node.ended, [[session.id, 'closed']])
   t.equal(await exists(), 0)
+})
+
+t.test('a close that finds the queue of removals full is carried out all the same', async t => {
+  const { server, frozen, b, session, exists } = await setUp(t)
+  await takeOver(b, session)
+  server.pause()
+  const strangers = Array.from({ length: 1000 }, () => newSessionId(b.node.identity.tag))
+  t.strictSame(new Set(await Promise.all(strangers.map(id => b.directory.remove(id, 'any')))), new Set(['queued']))
+  b.node.sessions.delete(session.id)
+  b.directory.release(session.id, 'any')
+  server.resume()
+  await until('it is closed', async () => await exists() === 0)
+  t.equal(await frozen.directory.reclaim(session.id), 'lost')
+  t.strictSame(frozen.node.ended, [[session.id, 'closed']])
 })
 
 t.test('what was given up, or is taken back, is noted of nobody', async t => {

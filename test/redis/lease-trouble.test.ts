@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { redisKeys } from '../../lib/redis/keys.ts'
 import { Link } from '../../lib/redis/link.ts'
 import { OwnRecords } from '../../lib/redis/own-records.ts'
-import { identity } from '../fixtures/directory-node.ts'
+import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
 import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'
@@ -14,6 +14,14 @@ const UNAVAILABLE = { code: 'MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE' }
 function stoppedClock () {
   let hours = 0
   return { clock: () => ({ monotonic: hours * 3_600_000, wall: 0 }), lapse: () => { hours++ } }
+}
+
+/** As in the product: what leaves is here no more, but its record is known until it is given up. */
+function leaves (node: FakeNode): () => void {
+  let leaving = true
+  node.record = id => leaving ? node.sessions.get(id) : undefined
+  node.has = () => false
+  return () => { leaving = false }
 }
 
 /** One node with a lease that lapses when the test says so. */
@@ -164,6 +172,26 @@ t.test('giving up keeps to its bound, and what it could not mark is marked when 
   })
 })
 
+t.test('what could not be given up in time is given up later, though its node has closed it', async t => {
+  const { server, a, raw, keys } = await setUp(t, { heartbeat: 100 })
+  const [changed, closed] = [a.node.open(), a.node.open('issuer|ann')]
+  const released = (id: string) => raw.hget(keys.session(id), 'released')
+  for (const record of [changed, closed]) await a.directory.add(record)
+  await raw.ping()
+  const gone = leaves(a.node)
+  server.pause()
+  a.node.sessions.set(changed.id, { ...changed, state: '{"n":1}' })
+  a.directory.changed(changed.id)
+  await a.directory.giveUp([changed.id, closed.id], 100)
+  gone()
+  a.directory.release(closed.id, { principal: 'issuer|ann' })
+  server.resume()
+  await until('it is given up', () => released(changed.id))
+  t.match(await raw.hgetall(keys.session(changed.id)), { node: a.node.identity.id, state: '{"n":1}' })
+  await until('what was closed is gone', async () => await raw.exists(keys.session(closed.id)) === 0)
+  t.strictSame(a.node.ended, [])
+})
+
 t.test('a session that is given up takes along what changed, though its record was lost', async t => {
   const { a, raw, keys } = await setUp(t, { heartbeat: 3_600_000 })
   const [changed, lost] = [a.node.open(), a.node.open()]
@@ -174,6 +202,7 @@ t.test('a session that is given up takes along what changed, though its record w
     if (n === 1) await until('the first is written', async () => await raw.hget(keys.session(changed.id), 'state') === '1')
   }
   await raw.del(keys.session(lost.id))
+  leaves(a.node)
   await a.directory.giveUp([changed.id, lost.id], 1000)
   t.match(await raw.hgetall(keys.session(changed.id)), { released: '1', state: '3' })
   t.match(await raw.hgetall(keys.session(lost.id)), { released: '1', node: a.node.identity.id, initialize: lost.replay!.initialize })

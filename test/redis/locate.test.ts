@@ -27,6 +27,24 @@ t.test('an orphan is unknown where its principal\'s close is still to be carried
   t.equal(await status('any'), 'unknown')
 })
 
+t.test('who was reached by our url before us is gone, whatever is left of its heartbeat', async t => {
+  const url = 'http://10.0.0.1:3000'
+  const record = { id: 'tag.id', node: 'dead', epoch: 'e.0', url }
+  const standing = async (own: string | undefined, its: string | undefined) => {
+    const parts = {
+      node: identity('a', own),
+      reader: { read: async () => record },
+      registry: { latest: () => new Map(), owner: async () => ({ ...identity('dead', its), state: 'up' }) },
+      doubt: { left: 0, since: () => false },
+      owners: new OwnerCache()
+    } as unknown as LocateParts
+    return (await locate(parts, record.id, { fresh: false, releasing: false, closing: [] })).status
+  }
+  t.equal(await standing(url, url), 'orphaned')
+  t.equal(await standing('http://10.0.0.2:3000', url), 'misrouted')
+  t.equal(await standing(undefined, undefined), 'misrouted', 'to have none is not to have the same')
+})
+
 t.test('what was read in doubt is no evidence when the doubt is over', async t => {
   const UNAVAILABLE = { code: 'MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE' }
   const node = identity('a')

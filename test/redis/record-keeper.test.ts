@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { CloseSet } from '../../lib/redis/close-set.ts'
 import { redisKeys } from '../../lib/redis/keys.ts'
@@ -21,7 +22,7 @@ async function setUp (t: Test) {
   const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
   const records = new OwnRecords({ link, keys, node: owner.identity, ttl: 60_000, onFailed: err => failures.push(err) })
   const closeSet = new CloseSet(link, keys, 'a')
-  return { server, raw, prefix, keys, owner, link, records, closeSet, failures, keeper: new RecordKeeper({ link, records, closeSet, owner, onOthers () {} }) }
+  return { server, raw, prefix, keys, owner, link, records, closeSet, failures, keeper: new RecordKeeper({ link, records, closeSet, owner, onOthers: () => true }) }
 }
 
 t.test('touches are written together: a renewal each and one write of the index', async t => {
@@ -91,7 +92,7 @@ t.test('a deletion waits for a write that is still on its way', async t => {
   let settle = () => {}
   const keeper = new RecordKeeper({
     owner,
-    onOthers () {},
+    onOthers: () => true,
     link: { ready: true },
     closeSet: { tryRead: async () => [] },
     records: {
@@ -130,6 +131,107 @@ t.test('what is claimed again is not deleted, unless somebody asked for that', a
   await until('the closed one is deleted', async () => await raw.exists(keys.session(closed.id)) === 0)
   await keeper.flush()
   t.equal(await raw.exists(keys.session(idle.id)), 1)
+})
+
+/** A keeper of sessions whose records are missing, unless they are said to exist: what it does to them is noted. */
+function withoutRecord (owner: FakeNode, parts: { exists?: boolean, failing?: number, reading?: () => void, written?: (id: string) => void, onOthers?: () => boolean }) {
+  const done: string[] = []
+  let { exists = false, failing = 0 } = parts
+  const keeper = new RecordKeeper({
+    owner,
+    onOthers: parts.onOthers ?? (() => true),
+    link: { ready: true },
+    closeSet: { tryRead: async () => { parts.reading?.(); return [] } },
+    records: {
+      write: ({ id }) => {
+        exists = true
+        done.push('written')
+        parts.written?.(id)
+        return { epoch: 'e.0', outcome: Promise.resolve('written'), settled: Promise.resolve() }
+      },
+      renew: async updates => ({ epoch: 'e.0', kept: updates.map(({ id }) => id), taken: [], absent: [], failed: [] }),
+      giveUp: async updates => {
+        const ids = updates.map(({ id }) => id)
+        await setImmediate()
+        if (failing-- > 0) return { released: [], absent: [], failed: ids }
+        if (exists) for (const { changes } of updates) done.push(changes === undefined ? 'released' : 'released, changed')
+        return exists ? { released: ids, absent: [], failed: [] } : { released: [], absent: ids, failed: [] }
+      },
+      index: async () => true,
+      drop: async ended => { done.push('dropped'); return { done: ended.map(({ id }) => id), others: ended.map(({ id }) => id) } }
+    }
+  })
+  return { done, keeper }
+}
+
+t.test('a missing record of a session that leaves is written and given up', async t => {
+  const owner = new FakeNode(identity('a'))
+  const { id } = owner.open()
+  owner.has = () => false
+  const { done, keeper } = withoutRecord(owner, {})
+  t.equal(await keeper.giveUp([id], performance.now() + 1000), 0)
+  t.strictSame(done, ['written', 'released'])
+})
+
+t.test('what has changed of a session is not forgotten while others are given up', async t => {
+  const owner = new FakeNode(identity('a'))
+  const ids = Array.from({ length: 501 }, () => owner.open().id)
+  owner.has = () => false
+  const { done, keeper } = withoutRecord(owner, { exists: true })
+  keeper.changed(ids.at(-1)!)
+  t.equal(await keeper.giveUp(ids, performance.now() + 10_000), 0)
+  t.equal(done.length, 501)
+  t.strictSame(done.slice(-2), ['released', 'released, changed'])
+})
+
+t.test('a session that is closed while it leaves is not written again', async t => {
+  const owner = new FakeNode(identity('a'))
+  const { id } = owner.open()
+  owner.has = () => false
+  const before = withoutRecord(owner, {})
+  const giving = before.keeper.giveUp([id], performance.now() + 1000)
+  before.keeper.release(id, 'any')
+  t.equal(await giving, 0)
+  await until('its record is deleted', () => !before.keeper.releasing(id))
+  t.strictSame(before.done, ['dropped'])
+  const then = withoutRecord(owner, { reading: () => then.keeper.release(id, 'any') })
+  t.equal(await then.keeper.giveUp([id], performance.now() + 1000), 0)
+  await until('its record is deleted', () => !then.keeper.releasing(id))
+  t.strictSame(then.done, ['dropped'], 'nor when its record was found missing')
+  const late = withoutRecord(owner, { written: id => late.keeper.release(id, 'any') })
+  t.equal(await late.keeper.giveUp([id], performance.now() + 1000), 0)
+  await until('its record is deleted', () => !late.keeper.releasing(id))
+  t.strictSame(late.done, ['written', 'dropped'], 'and one that is being written is not given up')
+})
+
+t.test('a record that may have been released unheard is not written again', async t => {
+  const owner = new FakeNode(identity('a'))
+  const { id } = owner.open()
+  owner.has = () => false
+  const { done, keeper } = withoutRecord(owner, { failing: 1 })
+  t.equal(await keeper.giveUp([id], performance.now() + 1000), 1)
+  await keeper.flush()
+  t.equal(await keeper.giveUp([], performance.now() + 1000), 0, 'it is adopted and closed')
+  t.strictSame(done, [])
+})
+
+t.test('a close of which the others cannot be told yet is asked for again', async t => {
+  const owner = new FakeNode(identity('a'))
+  const { id } = owner.open()
+  owner.sessions.delete(id)
+  let [asked, room] = [0, false]
+  const { keeper } = withoutRecord(owner, { onOthers: () => { asked++; return room } })
+  keeper.release(id, 'any')
+  await until('the others were to be told', () => asked === 1)
+  await keeper.flush()
+  t.equal(asked, 2)
+  t.strictSame(keeper.closing(id), ['any'])
+  t.equal(keeper.claiming(id), false)
+  room = true
+  await keeper.flush()
+  await keeper.flush()
+  t.equal(asked, 3)
+  t.equal(keeper.releasing(id), false)
 })
 
 t.test('after clear nothing is written any more', async t => {

@@ -330,6 +330,26 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     }
   })
 
+  t.test('adoptions that failed count no more once the session has lived', async t => {
+    const { nodes: [a, b] } = await nodes(t, identity('a'), identity('b'))
+    for (const live of ['it is used on', 'it is given up'] as const) {
+      const session = a!.node.open()
+      await a!.directory.add(session)
+      const seen = await recordOf(b!.directory, session.id)
+      for (const adoptionFailures of [1, 2]) {
+        t.equal(await b!.directory.claim(seen), 'claimed')
+        await b!.directory.unclaim(seen)
+        t.match(await recordOf(b!.directory, session.id), { node: 'a', adoptionFailures })
+      }
+      t.equal(await b!.directory.claim(seen), 'claimed')
+      t.match(await recordOf(a!.directory, session.id), { node: 'b', adoptionFailures: 2 }, 'it has not come yet')
+      b!.node.adopt(seen)
+      if (live === 'it is given up') await b!.directory.giveUp([session.id], 1000)
+      else t.equal(await b!.directory.reclaim(session.id), 'kept')
+      t.match(await recordOf(a!.directory, session.id), { node: 'b', adoptionFailures: 0 }, live)
+    }
+  })
+
   t.test('reclaim says whether a session is still ours', async t => {
     const { nodes: [a, b] } = await nodes(t, identity('a'), identity('b'))
     const [kept, taken, closed] = [a!.node.open(), a!.node.open(), a!.node.open()]

@@ -61,7 +61,7 @@ export class FakeScripts {
     if (old === undefined) return closing.get(this.#node.id)?.has(id) === true ? 'closed' : 'absent'
     if (this.#faults.readOnlyReclaim === true) return 'kept'
     if (!this.ours(old) || old.released === true) return 'taken'
-    records.set(id, { ...old, ...changes, epoch: newer(old.epoch, epoch), lastSeenAt: now })
+    records.set(id, { ...old, ...changes, epoch: newer(old.epoch, epoch), lastSeenAt: now, adoptionFailures: 0 })
     return 'kept'
   }
 
@@ -89,7 +89,7 @@ export class FakeScripts {
   giveUp (id: string): void {
     const { records } = this.#redis
     const old = records.get(id)
-    if (old !== undefined && this.ours(old)) records.set(id, { ...old, released: true })
+    if (old !== undefined && this.ours(old)) records.set(id, { ...old, released: true, adoptionFailures: 0 })
   }
 
   /** `others`: they have it, or may have. */
