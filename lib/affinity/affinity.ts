@@ -238,7 +238,7 @@ export class Affinity {
       throw error
     }
     return nodes
-      .filter(node => node.id !== sessions.node.id && node.url !== undefined && node.state === 'up' && node.room > 0)
+      .filter(({ id, url, state, room }) => id !== sessions.node.id && url !== undefined && url !== sessions.node.url && state === 'up' && room > 0)
       .sort((a, b) => b.room - a.room || a.sessions - b.sessions)
       .slice(0, CANDIDATES)
   }

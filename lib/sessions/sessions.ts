@@ -86,6 +86,8 @@ export class Sessions implements DirectoryOwner {
   /** Sessions that are being given up, and what settles when they are. */
   readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
   readonly #arriving = new Map<string, Arrival>()
+  /** What the directory is still to be told of the sessions that the end of this node has ended. */
+  readonly #last = new Map<string, NewRecord>()
   /** Questions to the directory whether a session is still ours. */
   readonly #reclaims = new Map<string, Promise<boolean>>()
   #unsure = false
@@ -108,7 +110,7 @@ export class Sessions implements DirectoryOwner {
   has (id: string): boolean { return this.#store.has(id) }
   ids (): Iterable<string> { return this.#store.ids() }
   values (): Iterable<LocalSession> { return this.#store.values() }
-  record (id: string): NewRecord | undefined { return (this.#store.get(id) ?? this.#leaving.get(id)?.session)?.record() }
+  record (id: string): NewRecord | undefined { return (this.#store.get(id) ?? this.#leaving.get(id)?.session)?.record() ?? this.#last.get(id) }
   beating (): (gone: boolean) => void { return this.#parts.lease?.beating() ?? (() => {}) }
 
   kept (id: string, epoch: string): void {
@@ -408,12 +410,13 @@ export class Sessions implements DirectoryOwner {
     this.#stopReaper()
     const sessions = [...this.#store.values()]
     const ids = sessions.map(session => session.id)
+    const giveUp = this.#parts.lease !== undefined
     const closed = sessions.map(session => {
+      if (giveUp) this.#last.set(session.id, session.record())
       this.#store.delete(session)
       this.ended.shutdown++
       return this.#close(session)
     })
-    const giveUp = this.#parts.lease !== undefined
     if (!giveUp) for (const { transport } of sessions) transport.forgetEvents()
     const [left] = await Promise.all([
       this.#directory.stop(ids, bound, { giveUp }),

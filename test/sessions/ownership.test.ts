@@ -21,7 +21,13 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
   const lease = { running: true, lapsed: true, holds: (epoch: string) => !lease.lapsed && epoch === node.epoch, beating: () => () => {} }
   const log = keptLog()
   const asked: string[] = []
+  const told: unknown[] = []
   const directory = {
+    stop: async (ids: string[]) => {
+      told.push(...ids.map(id => sessions.record(id)?.state))
+      return 0
+    },
+    changed: () => {},
     reclaim: async (id: string) => {
       asked.push(id)
       return answers.shift()!()
@@ -73,7 +79,7 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
     lease.lapsed = true
     return session
   }
-  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted, told: () => asksServer, disconnected: () => disconnected, server: () => connected }
+  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted, told: () => asksServer, disconnected: () => disconnected, server: () => connected, stopped: told }
 }
 
 t.test('what the directory said before another pause is asked again', async t => {
@@ -164,4 +170,12 @@ t.test('an event store that does not answer does not stand in the way', async t 
   t.equal(asked, 1)
   t.equal(sessions.size, 1)
   t.match(log.lines, [{ level: 'warn', message: /could not be taken over yet/ }])
+})
+
+t.test('what the directory has not been told yet of a session is still known when its node ends', async t => {
+  const { sessions, adopted, stopped } = setUp()
+  const session = await adopted()
+  session.state = { last: 'word' }
+  await sessions.shutdown(1000)
+  t.same(stopped, ['{"last":"word"}'])
 })
