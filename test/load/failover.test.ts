@@ -1,0 +1,36 @@
+// Redis' master dies while clients call, and its replica takes over.
+import t from 'tap'
+import { startLoadCluster } from '../fixtures/load/cluster.ts'
+import { PAUSE, SESSIONS } from '../fixtures/load/size.ts'
+import { startLoad } from '../fixtures/load/start-load.ts'
+import { summary } from '../fixtures/load/tally.ts'
+import { connect } from '../fixtures/redis.ts'
+import { startSentinel } from '../fixtures/redis-sentinel.ts'
+import { until } from '../fixtures/until.ts'
+
+t.test('a Sentinel failover: nothing fails, nothing moves', async t => {
+  const { master, replica, port } = await startSentinel(t)
+  const { keyPrefix, urls } = await startLoadCluster(t, 'none', { orphan: 'adopt', sentinel: port }, master)
+  const load = await startLoad(t, { urls, sessions: SESSIONS, state: 'exact', pause: PAUSE })
+  const goesOn = async (rounds: number): Promise<void> => {
+    for (let round = 0; round < rounds; round++) {
+      await load.mark()
+      await until('every session has been served', async () => (await load.tally()).silent === 0)
+    }
+  }
+  // Each node has met each session.
+  await goesOn(30)
+  await master.kill()
+  const promoted = connect(t, replica)
+  await until('the replica is the master', async () => (await promoted.info('replication')).includes('role:master'))
+  await goesOn(3)
+  await until('every record is there', async () => (await promoted.keys(`${keyPrefix}session:*`)).length === SESSIONS)
+  await until('every node beats there', async () => (await promoted.keys(`${keyPrefix}node:*-1`)).length === urls.length)
+  await goesOn(3)
+  const tally = await load.stop()
+  t.comment(summary(tally))
+  t.same(tally.failed, [], 'no call failed')
+  t.same(tally.wrong, [], 'no answer was wrong')
+  t.same(tally.lost, [], 'no session was lost')
+  t.equal(tally.moved, 0, 'no session has moved')
+})
