@@ -1,12 +1,20 @@
 // Three nodes are restarted one after the other, as a deploy does it, under clients that call without pause.
 import t from 'tap'
 import type { Test } from 'tap'
+import { send } from '../fixtures/http.ts'
 import { startLoadCluster } from '../fixtures/load/cluster.ts'
+import type { LoadCluster } from '../fixtures/load/cluster.ts'
 import type { FrontName } from '../fixtures/load/fronts.ts'
 import { LISTENERS, PAUSE, SESSIONS } from '../fixtures/load/size.ts'
 import { startLoad } from '../fixtures/load/start-load.ts'
 import { summary } from '../fixtures/load/tally.ts'
 import { until } from '../fixtures/until.ts'
+
+/** Requests that the nodes have passed on. */
+async function forwards ({ places }: LoadCluster): Promise<number> {
+  const counts = await Promise.all(places.map(async ({ address }) => (await send(`${address}/counters`, { method: 'GET' })).body.forwarded as number))
+  return counts.reduce((sum, count) => sum + count, 0)
+}
 
 async function rollingRestart (t: Test, front: FrontName, cookies: boolean): Promise<void> {
   const cluster = await startLoadCluster(t, front, { orphan: 'adopt', events: true })
@@ -18,6 +26,10 @@ async function rollingRestart (t: Test, front: FrontName, cookies: boolean): Pro
   }
   await load.mark()
   await until('every session is served by the new processes', async () => (await load.tally()).silent === 0)
+  const [{ ok }, forwarded] = [await load.tally(), await forwards(cluster)]
+  await until('the load has gone on', async () => (await load.tally()).ok > ok + 20 * SESSIONS)
+  const [{ ok: late }, more] = [await load.tally(), await forwards(cluster)]
+  t.comment(`after the restart ${Math.round(100 * (more - forwarded) / (late - ok))} % of the requests are forwarded`)
   const tally = await load.stop()
   t.comment(summary(tally))
   t.same(tally.failed, [], 'no call failed')
