@@ -6,6 +6,7 @@ export class UnderWay {
   readonly #answers = new Set<ClientResponse>()
 
   add (answer: ClientResponse): void {
+    if (this.#answers.has(answer)) return
     this.#answers.add(answer)
     onResponseEnd(answer, () => this.#answers.delete(answer))
   }

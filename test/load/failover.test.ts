@@ -12,21 +12,15 @@ t.test('a Sentinel failover: nothing fails, nothing moves', async t => {
   const { master, replica, port } = await startSentinel(t)
   const { keyPrefix, urls } = await startLoadCluster(t, 'none', { orphan: 'adopt', sentinel: port }, master)
   const load = await startLoad(t, { urls, sessions: SESSIONS, state: 'exact', pause: PAUSE })
-  const goesOn = async (rounds: number): Promise<void> => {
-    for (let round = 0; round < rounds; round++) {
-      await load.mark()
-      await until('every session has been served', async () => (await load.tally()).silent === 0)
-    }
-  }
   // Each node has met each session.
-  await goesOn(30)
+  await load.goesOn(30)
   await master.kill()
   const promoted = connect(t, replica)
   await until('the replica is the master', async () => (await promoted.info('replication')).includes('role:master'))
-  await goesOn(3)
+  await load.goesOn(3)
   await until('every record is there', async () => (await promoted.keys(`${keyPrefix}session:*`)).length === SESSIONS)
   await until('every node beats there', async () => (await promoted.keys(`${keyPrefix}node:*-1`)).length === urls.length)
-  await goesOn(3)
+  await load.goesOn(3)
   const tally = await load.stop()
   t.comment(summary(tally))
   t.same(tally.failed, [], 'no call failed')

@@ -7,8 +7,7 @@ import type { FrontName } from '../fixtures/load/fronts.ts'
 import { KILLS, LISTENERS, PAUSE, SESSIONS } from '../fixtures/load/size.ts'
 import { startLoad } from '../fixtures/load/start-load.ts'
 import { summary } from '../fixtures/load/tally.ts'
-import type { Failure, Tally } from '../fixtures/load/tally.ts'
-import { until } from '../fixtures/until.ts'
+import type { Failure } from '../fixtures/load/tally.ts'
 
 /** Whether a call was on its way when a node died: only then may it fail. */
 const inFlight = (deaths: Death[]) => ({ sent, ended }: Failure): boolean => deaths.some(({ from, to }) => sent <= to && ended >= from)
@@ -21,11 +20,9 @@ async function killNodes (t: Test, front: FrontName): Promise<void> {
     const place = places[Math.floor(Math.random() * places.length)]!
     t.comment(`kill -9 of ${place.name}-${place.incarnations}`)
     deaths.push(await kill(place))
-    await load.mark()
-    await until('every session goes on without the node', async () => everybodyServed(await load.tally()))
+    await load.goesOn()
     await revive(place)
-    await load.mark()
-    await until('every session goes on with the new process', async () => everybodyServed(await load.tally()))
+    await load.goesOn()
   }
   const tally = await load.stop()
   t.comment(summary(tally))
@@ -36,23 +33,17 @@ async function killNodes (t: Test, front: FrontName): Promise<void> {
   t.equal(tally.opened, SESSIONS)
 }
 
-function everybodyServed ({ silent, lost }: Tally): boolean {
-  if (lost.length > 0) throw new Error(`sessions were lost: ${lost.join('; ')}`)
-  return silent === 0
-}
-
 t.test('kill -9 of a random node, again and again, behind Traefik', t => killNodes(t, 'traefik'))
 t.test('the same behind nginx without affinity', t => killNodes(t, 'nginx'))
 
 t.test('kill -9, and the node is back at once under its old url: it finds its own sessions', async t => {
   const { places, urls, kill, revive } = await startLoadCluster(t, 'traefik', { orphan: 'adopt' })
   const load = await startLoad(t, { urls, sessions: SESSIONS, state: 'late', pause: PAUSE })
-  await until('every session has been served', async () => everybodyServed(await load.tally()))
+  await load.goesOn()
   const [place] = places
   const death = await kill(place!)
   await revive(place!)
-  await load.mark()
-  await until('every session goes on', async () => everybodyServed(await load.tally()))
+  await load.goesOn()
   const tally = await load.stop()
   t.comment(summary(tally))
   t.same(tally.failed.filter(failure => !inFlight([death])(failure)), [], 'only calls in flight at the kill failed')

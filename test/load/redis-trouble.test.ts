@@ -19,23 +19,17 @@ for (const [name, { strike, heal }] of Object.entries(troubles)) {
     t.test(`Redis ${name}: nothing fails, ${front}`, async t => {
       const { redis, keyPrefix, urls } = await startLoadCluster(t, front, { orphan: 'adopt' })
       const load = await startLoad(t, { urls, sessions: SESSIONS, state: 'exact', pause: PAUSE })
-      const goesOn = async (rounds: number): Promise<void> => {
-        for (let round = 0; round < rounds; round++) {
-          await load.mark()
-          await until('every session has been served', async () => (await load.tally()).silent === 0)
-        }
-      }
       // Each node has met each session.
-      await goesOn(30)
+      await load.goesOn(30)
       await strike(redis)
       // Long past the end of every lease.
       const struck = Date.now()
       await until('the leases have lapsed', () => Date.now() > struck + 4000)
-      await goesOn(3)
+      await load.goesOn(3)
       await heal(redis)
       const client = connect(t, redis)
       await until('every record is there', async () => (await client.keys(`${keyPrefix}session:*`)).length === SESSIONS)
-      await goesOn(3)
+      await load.goesOn(3)
       const tally = await load.stop()
       t.comment(summary(tally))
       t.same(tally.failed, [], 'no call failed')

@@ -20,12 +20,10 @@ async function rollingRestart (t: Test, front: FrontName, cookies: boolean): Pro
   const cluster = await startLoadCluster(t, front, { orphan: 'adopt', events: true })
   const load = await startLoad(t, { urls: cluster.urls, sessions: SESSIONS, streams: LISTENERS, cookies, state: 'exact', pause: PAUSE })
   for (const place of cluster.places) {
-    await load.mark()
-    await until('every session has been served', async () => (await load.tally()).silent === 0)
+    await load.goesOn()
     await cluster.restart(place)
   }
-  await load.mark()
-  await until('every session is served by the new processes', async () => (await load.tally()).silent === 0)
+  await load.goesOn()
   const [{ ok }, forwarded] = [await load.tally(), await forwards(cluster)]
   await until('the load has gone on', async () => (await load.tally()).ok > ok + 20 * SESSIONS)
   const [{ ok: late }, more] = [await load.tally(), await forwards(cluster)]

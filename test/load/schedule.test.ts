@@ -45,17 +45,7 @@ t.test(`MCP_STICKY_SCHEDULE_SEED=${SEED}`, async t => {
   const client = connect(t, cluster.redis)
   const load = await startLoad(t, { urls: cluster.urls, sessions: SESSIONS, lanes: true, state: 'late', pause: 10 })
   const troubles: Array<{ from: number, to: number, fails: RegExp }> = []
-  const goesOn = async (): Promise<void> => {
-    for (let i = 0; i < 3; i++) {
-      await load.mark()
-      await until('every session goes on', async () => {
-        const { silent, lost } = await load.tally()
-        if (lost.length > 0) throw new Error(`sessions were lost: ${lost.join('; ')}`)
-        return silent === 0
-      })
-    }
-  }
-  await goesOn()
+  await load.goesOn(3)
   for (let i = 0; i < STEPS; i++) {
     const name = chance.pick(Object.keys(steps))
     const place = chance.pick(places)
@@ -63,9 +53,9 @@ t.test(`MCP_STICKY_SCHEDULE_SEED=${SEED}`, async t => {
     t.comment(`${name}, ${place.name}-${place.incarnations}`)
     const from = Date.now()
     await strike(cluster, place)
-    await goesOn()
+    await load.goesOn(3)
     await heal(cluster, place)
-    await goesOn()
+    await load.goesOn(3)
     // What Redis has forgotten is written again before anything else happens: together with a node its records would be lost.
     await until('every record is there', async () => (await client.keys(`${cluster.keyPrefix}session:*`)).length === SESSIONS)
     await until('no node is in doubt about the others', async () => {
