@@ -1,3 +1,4 @@
+import { FORMAT } from '../format.ts'
 import type { NodeIdentity, NodeStatus } from '../sessions/directory.ts'
 import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
@@ -56,7 +57,7 @@ export class NodeRegistry {
   /** Claims or renews our key. `over`: the value of a dead incarnation that may be replaced. */
   async beat (report: Report, over = ''): Promise<Beat> {
     const { id, url, tag, epoch } = this.#node
-    const value = JSON.stringify({ url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat })
+    const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat })
     const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
     if (typeof outcome === 'string' && outcome.startsWith('{')) return parse(id, outcome)
     return Number(outcome) === 1 ? 'renewed' : 'gone'
@@ -165,7 +166,7 @@ export class NodeRegistry {
 function parse (id: string, raw: string): NodeState {
   const state = JSON.parse(raw)
   // Infinity is null in JSON.
-  return { ...state, room: state.room ?? Infinity, id, raw }
+  return { ...state, format: state.format ?? 0, room: state.room ?? Infinity, id, raw }
 }
 
 /** The oldest makes room. */
