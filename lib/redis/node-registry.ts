@@ -29,6 +29,8 @@ export class NodeRegistry {
   #beats = 0
   #looking: Promise<Map<string, NodeState>> | undefined
   #lookedAt = -Infinity
+  /** How many nodes there were when our id was last put among them. */
+  #members = 0
   /** The latest look that succeeded. */
   #seen = new Map<string, NodeState>()
   /** By tag, however long ago. */
@@ -61,9 +63,11 @@ export class NodeRegistry {
     return Number(outcome) === 1 ? 'renewed' : 'gone'
   }
 
-  /** Puts our id where the others find it. */
+  /** Puts our id where the others find it. Who has come or gone meanwhile is looked at with the next look. */
   async enlist (): Promise<void> {
-    await this.#link.run(addMembers, this.#keys.nodes, ['', this.#node.id])
+    const members = Number(await this.#link.run(addMembers, this.#keys.nodes, ['', this.#node.id]))
+    if (members !== this.#members) this.#lookedAt = -Infinity
+    this.#members = members
   }
 
   /** The ids of all nodes that have, or had, sessions: sorted, the dead included. */

@@ -6,6 +6,7 @@ import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
 import type { RecordReader } from './record-reader.ts'
 import { removeRecord, trimIndex } from './record-scripts.ts'
+import { isRefusal } from './refusal.ts'
 import { unavailable } from './unavailable.ts'
 
 const QUEUE = 1000
@@ -34,7 +35,7 @@ export class Removals {
   }
 
   /**
-   * Removes the record of a session, or queues that while Redis is away.
+   * Removes the record of a session, or queues that while Redis is away, or refuses it.
    * @throws DirectoryUnavailableError
    */
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
@@ -42,7 +43,7 @@ export class Removals {
     try {
       return await this.#apply(removal, await this.#reader.read(id))
     } catch (err) {
-      if (!(err instanceof NoAnswer)) throw err
+      if (!(err instanceof NoAnswer || isRefusal(err))) throw err
     }
     if (this.#queue.size >= QUEUE) throw unavailable('too many removals are waiting for it')
     this.#queue.set(keyOf(removal), removal)

@@ -137,6 +137,13 @@ export interface SessionDirectory {
   readonly kind: 'memory' | 'redis'
 
   /**
+   * This node's writes are in doubt, or absence is no evidence: nobody can be
+   * told that a session does not exist because it is not recorded. `locate`
+   * throws then instead of finding it unknown, or orphaned.
+   */
+  readonly doubtful: boolean
+
+  /**
    * Claims the node's identity and starts its heartbeat. Resolves at once when
    * the directory can't be reached (the claim is made when it is back).
    * @throws NodeDuplicateError when a live node has the same id or url.

@@ -37,6 +37,7 @@ export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirect
  */
 class MemoryDirectory implements SessionDirectory {
   readonly kind = 'memory'
+  readonly doubtful = false
   readonly #node: NodeIdentity
   readonly #ttl: number
   readonly #space: MemorySpace

@@ -14,6 +14,7 @@ export interface DirectoryParts extends LinkParts { heartbeat: number }
 /** One node's directory over the fake Redis: the contract of sessions/directory.ts in its simplest form. */
 export class FakeDirectory implements SessionDirectory {
   readonly kind = 'redis'
+  readonly doubtful = false
   /** Sessions that are served although the directory did not say whose they are. */
   readonly unsure = new Set<string>()
   readonly #parts: DirectoryParts
