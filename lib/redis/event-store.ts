@@ -72,11 +72,6 @@ class RedisEventStore implements SessionEventStore {
     const { redis, keyPrefix, maxEvents, maxAge, log } = checked(options)
     this.#log = log
     this.#keys = redisKeys(keyPrefix)
-    const answering = () => {
-      if (this.#link.ailing || !this.#away) return
-      this.#away = false
-      log?.warn('the event store in Redis answers again')
-    }
     this.#link = new Link(redis, {
       lost: why => {
         if (this.#away) return
@@ -85,8 +80,13 @@ class RedisEventStore implements SessionEventStore {
       },
       // The directory's link has the client connect again.
       masterGone: () => {},
-      answering,
-      reconnected: answering
+      answering: () => {},
+      reconnected: () => {},
+      regained: () => {
+        if (!this.#away) return
+        this.#away = false
+        log?.warn('the event store in Redis answers again')
+      }
     })
     this.#events = new EventLog({ link: this.#link, maxEvents, maxAge })
   }

@@ -86,6 +86,7 @@ class RedisDirectory implements SessionDirectory {
       lost: why => this.#availability.lost(why),
       masterGone: () => this.#heartbeat && this.#recheck(),
       answering: outage => this.#answering(outage),
+      regained: () => this.#availability.regained(),
       reconnected: () => this.#reconnected()
     })
     this.#doubt = new Doubt(BEATS * heartbeat)
@@ -327,14 +328,12 @@ class RedisDirectory implements SessionDirectory {
   }
 
   #answering (outage: number): void {
-    this.#availability.regained()
     // The others could not beat either.
     if (outage > this.#options.heartbeat) this.#doubt.raise()
     this.#heartbeat?.hurry()
   }
 
   #reconnected (): void {
-    if (!this.#link.ailing) this.#availability.regained()
     // Connected before we started: nothing can have been lost since.
     if (!this.#heartbeat) return
     this.#doubt.raise()
