@@ -1,5 +1,5 @@
 import type { Keys } from './keys.ts'
-import type { Link } from './link.ts'
+import type { Call, Link } from './link.ts'
 import { addMembers, deleteKey, readMembers, removeMembers } from './node-scripts.ts'
 import type { Unreadable } from './unreadable.ts'
 
@@ -23,7 +23,13 @@ export class CloseSet {
   }
 
   async add (id: string): Promise<void> {
-    await this.#link.run(addMembers, this.#key, [String(LIFE), id])
+    const { script, key, args } = this.adding(id)
+    await this.#link.run(script, key, args)
+  }
+
+  /** What adds an id. */
+  adding (id: string): Call {
+    return { script: addMembers, key: this.#key, args: [String(LIFE), id] }
   }
 
   async read (): Promise<string[]> {

@@ -9,6 +9,7 @@ import { EventLog } from './event-store-log.ts'
 import { OneSession } from './event-store-session.ts'
 import { redisKeys, type Keys } from './keys.ts'
 import { Link } from './link.ts'
+import { Unreadable } from './unreadable.ts'
 
 export { EventsTakenError } from './event-store-log.ts'
 
@@ -88,7 +89,7 @@ class RedisEventStore implements SessionEventStore {
         log?.warn('the event store in Redis answers again')
       }
     })
-    this.#events = new EventLog({ link: this.#link, maxEvents, maxAge })
+    this.#events = new EventLog({ link: this.#link, unreadable: new Unreadable(log ?? { warn () {} }), maxEvents, maxAge })
   }
 
   forSession (sessionId: string, token: string): SessionEvents {

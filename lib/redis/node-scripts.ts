@@ -75,3 +75,9 @@ export const readMembers = script("return redis.call('SMEMBERS', KEYS[1])")
  * KEYS[1] any.
  */
 export const deleteKey = script("return redis.call('DEL', KEYS[1])")
+
+/**
+ * Reads how much memory the key's server may use, and what it does at the limit.
+ * KEYS[1] any. Returns INFO's section on memory.
+ */
+export const readSettings = script("return redis.call('INFO', 'memory')")

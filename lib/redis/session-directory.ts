@@ -18,6 +18,7 @@ import { RecordReader } from './record-reader.ts'
 import { pageIndex } from './record-scripts.ts'
 import { isRefusal } from './refusal.ts'
 import { mayRemove, Removals } from './removals.ts'
+import { evictingPolicy } from './settings.ts'
 import { Sweeper } from './sweeper.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
 import { Unreadable } from './unreadable.ts'
@@ -138,6 +139,7 @@ class RedisDirectory implements SessionDirectory {
       }
     })
     await this.#heartbeat.start()
+    await this.#warnOfEviction()
   }
 
   add (record: NewRecord): Promise<boolean> {
@@ -252,6 +254,11 @@ class RedisDirectory implements SessionDirectory {
     return this.#owner.leased
   }
 
+  async #warnOfEviction (): Promise<void> {
+    const policy = await evictingPolicy(this.#link, this.#keys)
+    if (policy !== undefined) this.#options.log.warn({ maxmemoryPolicy: policy }, 'Redis may evict what the session directory keeps there; set its maxmemory-policy to noeviction')
+  }
+
   #beating (): (gone: boolean) => void {
     const sent = performance.now()
     const acknowledged = this.#owner.beating()
@@ -315,7 +322,7 @@ class RedisDirectory implements SessionDirectory {
       // Refused or unanswered, one leaves the others their turn.
       await this.#attempt(this.#keeper.flush())
       await this.#attempt(this.#removals.flush())
-      await this.#attempt(this.#upkeep.turn())
+      if (await this.#attempt(this.#upkeep.turn())) await this.#attempt(this.#removals.remind())
       await this.#sweeper?.turn()
       if (this.#options.node.url !== undefined) await this.#attempt(this.#registry.keepLooking())
     } finally {
@@ -323,8 +330,13 @@ class RedisDirectory implements SessionDirectory {
     }
   }
 
-  async #attempt (work: Promise<void>): Promise<void> {
-    await work.catch(err => this.#failed(err))
+  async #attempt<T> (work: Promise<T>): Promise<T | undefined> {
+    try {
+      return await work
+    } catch (err) {
+      this.#failed(err)
+      return undefined
+    }
   }
 
   #answering (outage: number): void {

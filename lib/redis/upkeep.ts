@@ -35,13 +35,14 @@ export class Upkeep {
     this.#parts = parts
   }
 
-  /** Once a beat, however often it is called. */
-  async turn (): Promise<void> {
+  /** Once a beat, however often it is called: whether it was due. */
+  async turn (): Promise<boolean> {
     const now = performance.now()
-    if (now < this.#due) return
+    if (now < this.#due) return false
     this.#due = now + this.#parts.heartbeat / 2
     await this.#parts.registry.enlist()
     await this.#checkIndex()
+    return true
   }
 
   async #checkIndex (): Promise<void> {
