@@ -6,7 +6,7 @@ import { changeable, formerOwnerField, ownerField, toHash } from './record-hash.
 import { addRecord, claimRecord, dropRecord, releaseRecord, renewRecord, touchIndex, trimIndex, unclaimRecord } from './record-scripts.ts'
 
 /** The index outlives its node, for listing and for whoever cleans up: 30 days. */
-const INDEX_LIFE = String(30 * 24 * 3600 * 1000)
+export const INDEX_LIFE = String(30 * 24 * 3600 * 1000)
 
 export interface OwnRecordsParts {
   link: Link

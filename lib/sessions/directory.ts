@@ -152,6 +152,13 @@ export interface SessionDirectory {
   readonly kind: 'memory' | 'redis'
 
   /**
+   * This node's writes are in doubt, or absence is no evidence: nobody can be
+   * told that a session does not exist because it is not recorded. `locate`
+   * throws then instead of finding it unknown, or orphaned.
+   */
+  readonly doubtful: boolean
+
+  /**
    * Claims the node's identity and starts its heartbeat. Resolves at once when
    * the directory can't be reached (the claim is made when it is back).
    * @throws NodeDuplicateError when a live node has the same id or url.
@@ -242,12 +249,6 @@ export interface SessionDirectory {
    * who wait for one node share its reads. Never throws.
    */
   watch: (record: SessionRecord, bound: number) => Promise<void>
-
-  /**
-   * This node's writes are not acknowledged, or what is missing in the
-   * directory may have been lost: absence is no evidence.
-   */
-  readonly doubtful: boolean
 
   /** Sessions of this node whose end was asked for elsewhere, and has not come yet; none where that cannot be told soon. Never rejects. */
   closing: () => Promise<string[]>

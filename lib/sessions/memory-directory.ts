@@ -38,6 +38,7 @@ export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirect
  */
 class MemoryDirectory implements SessionDirectory {
   readonly kind = 'memory'
+  readonly doubtful = false
   readonly #node: NodeIdentity
   readonly #ttl: number
   readonly #space: MemorySpace
@@ -131,8 +132,6 @@ class MemoryDirectory implements SessionDirectory {
 
   /** Who is alive here and who is gone is known at once. */
   async watch (_record: SessionRecord, _bound: number): Promise<void> {}
-
-  readonly doubtful = false
 
   async closing (): Promise<string[]> {
     return []
