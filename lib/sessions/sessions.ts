@@ -103,6 +103,8 @@ export class Sessions implements DirectoryOwner {
   }
 
   get size (): number { return this.#store.size }
+  /** Sessions that are being made, or taken over. */
+  get expected (): number { return this.#store.expected }
   get draining (): boolean { return this.state !== 'open' }
   get room (): number { return this.draining ? 0 : this.#store.room }
   get leased (): boolean { return this.#parts.lease?.running ?? true }
