@@ -31,7 +31,7 @@ function streamOf ({ sessions, refuse, resumable }: RouteContext, request: Fasti
   sessions.touch(session)
   const lastEventId = request.headers['last-event-id']
   const exchange = new ReplyExchange(reply)
-  if (!resumable || typeof lastEventId !== 'string') return transport.get(exchange)
+  if (!resumable || typeof lastEventId !== 'string' || lastEventId === '') return transport.get(exchange)
   transport.resume(lastEventId, exchange).then(outcome => {
     if (outcome === 'unknown') refuse(reply, 'event_unknown')
     else if (outcome === 'expired') refuse(reply, 'events_expired')

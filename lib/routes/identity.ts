@@ -39,9 +39,9 @@ function caller (who: Principal | null | undefined, authInfo: AuthInfo | undefin
   return { principal: who ?? undefined, key: principalKey(who), authInfo }
 }
 
-/** The session id that a request names. Null: none. Undefined: one that is no id, or two. */
+/** The session id that a request names. Null: none, or an empty field. Undefined: one that is no id, or two. */
 export function sessionIdOf (request: FastifyRequest): string | null | undefined {
   const id = request.headers['mcp-session-id']
-  if (id === undefined) return null
+  if (id === undefined || id === '') return null
   return typeof id === 'string' && isLegalSessionId(id) ? id : undefined
 }

@@ -23,7 +23,7 @@ const CATALOGUE = {
   batch_unsupported: [400, -32600, 'info', 'Invalid Request: {detail}'],
   request_id_in_use: [400, -32600, 'info', 'Invalid Request: id {detail} belongs to a request that is still in flight'],
   session_required: [400, -32000, 'info', 'Bad Request: the Mcp-Session-Id header is required; send initialize first'],
-  session_malformed: [400, -32000, 'info', 'Bad Request: Mcp-Session-Id must be sent once, with 1 to 128 visible ASCII characters'],
+  session_malformed: [400, -32000, 'info', 'Bad Request: Mcp-Session-Id must be sent once, in visible ASCII characters'],
   unsupported_protocol_version: [400, -32000, 'info', 'Bad Request: MCP-Protocol-Version must be one of {detail}'],
   event_unknown: [400, -32000, 'info', 'Bad Request: Last-Event-ID names no event of this session; open a stream without it'],
   events_expired: [400, -32000, 'info', 'Bad Request: what followed the event of Last-Event-ID is no longer stored in full; open a stream without it'],
