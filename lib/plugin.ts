@@ -111,6 +111,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     affinity,
     refuse: refuser(refused),
     resumable: settings.eventStore !== undefined,
+    forwards: forwarder !== undefined,
     principal: settings.principal,
     authInfo: settings.authInfo,
     forbidden: originGuard({
