@@ -141,6 +141,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
       return proof === undefined ? {} : { [PROOF]: proof }
     }),
     resumable: settings.eventStore !== undefined,
+    forwards: forwarder !== undefined,
     principal: settings.principal,
     authInfo: settings.authInfo,
     forbidden: originGuard({

@@ -206,7 +206,7 @@ export class Sessions implements DirectoryOwner {
       },
       onInitializeFailed: () => {
         this.#store.unreserve(key)
-        this.#builder.close(id, server)
+        this.#builder.discard(id, server)
       },
       ...this.#adoptable(() => session)
     })
@@ -220,7 +220,7 @@ export class Sessions implements DirectoryOwner {
     // A session that opened now would outlive its node, its record with it.
     if (this.#ended !== undefined || this.state === 'superseded') {
       this.#store.unreserve(key)
-      this.#builder.close(id, server)
+      this.#builder.discard(id, server)
       return 'node_closing'
     }
     transport.post([message], false, exchange, extra)
