@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { onResponseEnd } from '../transport/client-response.ts'
+import type { Unsent } from '../transport/unsent.ts'
 import { pathOf, requestFields } from './forward-headers.ts'
 import { OwnerPools } from './forward-pools.ts'
 import { answers, askOwner } from './owner-question.ts'
@@ -15,6 +16,7 @@ const BOUND = 1000
 /** Passes requests on to the nodes that own their sessions. */
 export class Forwarder {
   readonly #tag: string
+  readonly #unsent: Unsent
   readonly #calls: OwnerPools
   /** Apart from the calls: streams stay for hours, and undici looks past every busy connection of a pool for a free one. */
   readonly #streams: OwnerPools
@@ -22,8 +24,9 @@ export class Forwarder {
   #leaving = false
 
   /** `connectTimeout` in milliseconds. */
-  constructor ({ tag, connectTimeout = BOUND }: { tag: string, connectTimeout?: number }) {
+  constructor ({ tag, unsent, connectTimeout = BOUND }: { tag: string, unsent: Unsent, connectTimeout?: number }) {
     this.#tag = tag
+    this.#unsent = unsent
     this.#calls = new OwnerPools(connectTimeout)
     this.#streams = new OwnerPools(connectTimeout)
   }
@@ -36,7 +39,7 @@ export class Forwarder {
   forward (request: FastifyRequest, reply: FastifyReply, url: string, options: ForwardOptions): Promise<Forwarded> {
     return new Promise(resolve => {
       const stream = request.method === 'GET'
-      const relay = new Relay(reply, { ...options, leaving: () => stream && this.#leaving }, resolve)
+      const relay = new Relay(reply, this.#unsent, { ...options, leaving: () => stream && this.#leaving }, resolve)
       if (relay.settled) return
       if (stream) {
         this.#open.add(relay)

@@ -21,7 +21,7 @@ export function openStream (context: RouteContext, request: FastifyRequest, repl
   })
 }
 
-function streamOf ({ sessions, refuse, resumable }: RouteContext, request: FastifyRequest, reply: FastifyReply, session: LocalSession): void {
+function streamOf ({ sessions, refuse, resumable, unsent }: RouteContext, request: FastifyRequest, reply: FastifyReply, session: LocalSession): void {
   const { transport } = session
   const version = request.headers['mcp-protocol-version'] as string | undefined
   if (!transport.acceptsVersion(version)) {
@@ -30,7 +30,7 @@ function streamOf ({ sessions, refuse, resumable }: RouteContext, request: Fasti
   if (sessions.state === 'closing') return refuse(reply, 'node_closing', { retryAfter: RETRY_AFTER })
   sessions.touch(session)
   const lastEventId = request.headers['last-event-id']
-  const exchange = new ReplyExchange(reply)
+  const exchange = new ReplyExchange(reply, unsent)
   if (!resumable || typeof lastEventId !== 'string') return transport.get(exchange)
   transport.resume(lastEventId, exchange).then(outcome => {
     if (outcome === 'unknown') refuse(reply, 'event_unknown')

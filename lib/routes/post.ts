@@ -49,7 +49,7 @@ export function postMessages (context: RouteContext, request: FastifyRequest, re
 }
 
 function postToSession (
-  { sessions, refuse }: RouteContext,
+  { sessions, refuse, unsent }: RouteContext,
   request: FastifyRequest,
   reply: FastifyReply,
   session: LocalSession,
@@ -69,11 +69,11 @@ function postToSession (
   const taken = transport.idInUse(messages)
   if (taken !== undefined) return refuse(reply, 'request_id_in_use', { id: requestId, detail: JSON.stringify(taken).slice(0, 64) })
   sessions.touch(session)
-  transport.post(messages, batch, new ReplyExchange(reply), new MessageExtra(request, caller.authInfo))
+  transport.post(messages, batch, new ReplyExchange(reply, unsent), new MessageExtra(request, caller.authInfo))
 }
 
 function open (context: RouteContext, request: FastifyRequest, reply: FastifyReply, message: JsonRpcRequest, caller: Caller): void {
-  const { sessions, refuse } = context
+  const { sessions, refuse, unsent } = context
   const { id } = message
   const problem = initializeProblem(message)
   if (problem !== undefined) return refuse(reply, 'initialize_invalid', { id, detail: problem })
@@ -85,7 +85,7 @@ function open (context: RouteContext, request: FastifyRequest, reply: FastifyRep
     request,
     message,
     principal: caller.principal,
-    exchange: new ReplyExchange(reply),
+    exchange: new ReplyExchange(reply, unsent),
     extra: new MessageExtra(request, caller.authInfo),
     onOpened: sessionId => reply.header('mcp-session-id', sessionId)
   }).then(full => {

@@ -3,9 +3,9 @@ import t from 'tap'
 import type { RequestListener } from 'node:http'
 import { Forwarder } from '../../lib/affinity/forwarder.ts'
 import { freePort } from '../fixtures/free-port.ts'
-import { startOwner, TAG } from './forward-node.ts'
+import { startOwner, TAG, unsent } from './forward-node.ts'
 
-const forwarder = new Forwarder({ tag: TAG })
+const forwarder = new Forwarder({ tag: TAG, unsent })
 t.teardown(() => forwarder.close())
 
 t.test('an owner says in which epoch it holds the session', async t => {
@@ -56,7 +56,7 @@ t.test('a forwarder that is closed asks nobody', async t => {
     asked++
     response.end('{"epoch":"abc.0"}')
   })
-  const closed = new Forwarder({ tag: TAG })
+  const closed = new Forwarder({ tag: TAG, unsent })
   await closed.close()
   t.equal(await closed.askOwner(owner.url, 'mine'), undefined)
   t.equal(asked, 0)

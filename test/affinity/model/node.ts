@@ -15,6 +15,7 @@ import { SessionStore } from '../../../lib/sessions/store.ts'
 import { AnswerWait } from '../../../lib/transport/answer-wait.ts'
 import { MessageExtra } from '../../../lib/transport/extra.ts'
 import { KeepAlive } from '../../../lib/transport/keep-alive.ts'
+import { Unsent } from '../../../lib/transport/unsent.ts'
 import { StreamableHttpTransport } from '../../../lib/transport/transport.ts'
 import { keptLog } from '../../fixtures/log.ts'
 import { HTTP } from '../../fixtures/wired-transport.ts'
@@ -48,6 +49,7 @@ export interface Cluster {
 
 const waits = new AnswerWait(3_600_000)
 const keepAlive = new KeepAlive(3_600_000)
+const unsent = new Unsent({ most: Infinity, keepAlive: 3_600_000 })
 
 /** One process of the model: the real parts over a fake directory. */
 export class ModelNode implements Process {
@@ -85,7 +87,7 @@ export class ModelNode implements Process {
       onAdopt: undefined,
       limits: { idleTimeout: 1e12, firstUseTimeout: 1e12 },
       createServer: () => modelServer(++cluster.serial, world, milliseconds => this.#wait(milliseconds)),
-      makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, log }),
+      makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, unsent, log }),
       log
     })
     const adoption = new Adoption({ sessions: this.sessions, directory: this.directory, ask: (url, id) => this.#ask(url, id), log })
