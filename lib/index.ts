@@ -1,6 +1,7 @@
 export { mcpSticky, mcpSticky as default } from './plugin.ts'
 export { closeOnSignal } from './close-on-signal.ts'
 export { redisEventStore } from './redis/event-store.ts'
+export type { RedisEventStoreOptions } from './redis/event-store.ts'
 export type { McpStickyOptions, NewSession } from './options.ts'
 export type { Counters, Drained, McpSessions } from './sessions/mcp-sessions.ts'
 export type { AdoptedSession } from './sessions/sessions.ts'

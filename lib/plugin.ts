@@ -38,6 +38,7 @@ import type { SessionEventStore } from './transport/mcp-server.ts'
 import { AnswerWait } from './transport/answer-wait.ts'
 import { KeepAlive } from './transport/keep-alive.ts'
 import { StreamableHttpTransport } from './transport/transport.ts'
+import { Unsent } from './transport/unsent.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -77,6 +78,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const policies = choosePolicies(settings, directory)
   const adopt = policies.orphan === 'adopt'
   const { heartbeat } = settings.node
+  const unsent = new Unsent({ most: settings.stream.maxBuffered, keepAlive: settings.stream.keepAlive })
   const sessions = new Sessions({
     node,
     store: new SessionStore(settings.session),
@@ -84,11 +86,11 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     lease: adopt ? new Lease({ node, life: LEASE_BEATS * heartbeat }) : undefined,
     onAdopt: settings.onAdopt,
     createServer: settings.createServer,
-    makeTransport: transports(app, settings),
+    makeTransport: transports(app, settings, unsent),
     limits: settings.session,
     log: app.log
   })
-  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag, proofs }) : undefined
+  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag, unsent, proofs }) : undefined
   const disbelieved = { count: 0 }
   const owners = forwarder && new Owners({
     own: node.url,
@@ -136,6 +138,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     routeOptions: settings.routeOptions,
     sessions,
     affinity,
+    unsent,
     refuse: refuser(refused, request => {
       const proof = proveNotMine(proofs, node.url, request)
       return proof === undefined ? {} : { [PROOF]: proof }
@@ -187,17 +190,18 @@ function choosePolicies ({ misroute, orphan, node }: Settings, directory: Sessio
 }
 
 /** Transports of one node share their timers. */
-function transports (app: FastifyInstance, settings: Settings): (events: TransportEvents) => StreamableHttpTransport {
+function transports (app: FastifyInstance, settings: Settings, unsent: Unsent): (events: TransportEvents) => StreamableHttpTransport {
   const waits = new AnswerWait(settings.stream.wait)
   const keepAlive = new KeepAlive(settings.stream.keepAlive)
   return events => new StreamableHttpTransport({
     ...events,
     token: randomBytes(6).toString('base64url'),
     responseMode: settings.responseMode,
-    retry: settings.stream.retry,
+    ...(settings.stream.retry !== false && { retry: settings.stream.retry }),
     ...(settings.eventStore !== undefined && { eventStore: settings.eventStore }),
     waits,
     keepAlive,
+    unsent,
     log: app.log
   })
 }

@@ -25,7 +25,7 @@ export function openStream (context: RouteContext, request: FastifyRequest, repl
 }
 
 function streamOf (context: RouteContext, asked: Asked, session: LocalSession): void {
-  const { sessions, refuse, resumable } = context
+  const { sessions, refuse, resumable, unsent } = context
   const { request, reply } = asked
   const { transport } = session
   const version = request.headers['mcp-protocol-version'] as string | undefined
@@ -35,7 +35,7 @@ function streamOf (context: RouteContext, asked: Asked, session: LocalSession): 
   if (sessions.state === 'closing') return refuse(reply, 'node_closing', { retryAfter: RETRY_AFTER })
   sessions.touch(session)
   const lastEventId = request.headers['last-event-id']
-  const exchange = new ReplyExchange(reply)
+  const exchange = new ReplyExchange(reply, unsent)
   if (!resumable || typeof lastEventId !== 'string' || lastEventId === '') return transport.get(exchange)
   transport.resume(lastEventId, exchange).then(outcome => {
     if (outcome === 'unknown') refuse(reply, 'event_unknown')

@@ -53,7 +53,7 @@ export function postMessages (context: RouteContext, request: FastifyRequest, re
 }
 
 function postToSession (
-  { sessions, refuse }: RouteContext,
+  { sessions, refuse, unsent }: RouteContext,
   request: FastifyRequest,
   reply: FastifyReply,
   session: LocalSession,
@@ -73,11 +73,11 @@ function postToSession (
   const taken = transport.idInUse(messages)
   if (taken !== undefined) return refuse(reply, 'request_id_in_use', { id: requestId, detail: JSON.stringify(taken).slice(0, 64) })
   sessions.touch(session)
-  transport.post(messages, batch, new ReplyExchange(reply), new MessageExtra(request, caller.authInfo))
+  transport.post(messages, batch, new ReplyExchange(reply, unsent), new MessageExtra(request, caller.authInfo))
 }
 
 function open (context: RouteContext, asked: Asked, message: JsonRpcRequest, caller: Caller): void {
-  const { sessions, refuse } = context
+  const { sessions, refuse, unsent } = context
   const { request, reply } = asked
   const { id } = message
   const problem = initializeProblem(message)
@@ -90,7 +90,7 @@ function open (context: RouteContext, asked: Asked, message: JsonRpcRequest, cal
     request,
     message,
     principal: caller.principal,
-    exchange: new ReplyExchange(reply),
+    exchange: new ReplyExchange(reply, unsent),
     extra: new MessageExtra(request, caller.authInfo),
     onOpened: sessionId => reply.header('mcp-session-id', sessionId)
   }).then(full => {

@@ -8,8 +8,11 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import { Forwarder } from '../../lib/affinity/forwarder.ts'
 import type { Forwarded } from '../../lib/affinity/forwarder.ts'
+import { Unsent } from '../../lib/transport/unsent.ts'
 
 export const TAG = '0123456789abcdef'
+/** Room for whatever a test's clients leave unread. */
+export const unsent = new Unsent({ most: Infinity, keepAlive: 60_000 })
 export const LAST_WORDS = 'event: message\ndata: {"lost":true}\n\n'
 
 /** An owner that is a plain HTTP server. */
@@ -65,7 +68,7 @@ export async function startNode (t: Test, owner: string, { before, fastify, last
   connectTimeout?: number
 } = {}): Promise<ForwardingNode> {
   const app = Fastify({ forceCloseConnections: true, ...fastify } as FastifyServerOptions) as unknown as FastifyInstance
-  const forwarder = new Forwarder({ tag: TAG, ...(connectTimeout !== undefined && { connectTimeout }) })
+  const forwarder = new Forwarder({ tag: TAG, unsent, ...(connectTimeout !== undefined && { connectTimeout }) })
   t.teardown(async () => {
     await forwarder.close()
     await app.close()

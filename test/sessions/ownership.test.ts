@@ -7,6 +7,7 @@ import { SessionStore } from '../../lib/sessions/store.ts'
 import { AnswerWait } from '../../lib/transport/answer-wait.ts'
 import { MessageExtra } from '../../lib/transport/extra.ts'
 import { KeepAlive } from '../../lib/transport/keep-alive.ts'
+import { Unsent } from '../../lib/transport/unsent.ts'
 import { StreamableHttpTransport } from '../../lib/transport/transport.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { keptLog } from '../fixtures/log.ts'
@@ -66,7 +67,7 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
     onAdopt: undefined,
     limits: { idleTimeout: Infinity, firstUseTimeout: Infinity },
     createServer: () => server as any,
-    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', ...eventStore && { eventStore }, waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), log: parts }),
+    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', ...eventStore && { eventStore }, waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), unsent: new Unsent({ most: Infinity, keepAlive: 1e6 }), log: parts }),
     log: parts
   })
   const record: SessionRecord = { ...new FakeNode(identity('b')).open(), node: 'b', epoch: 'b.0', lastSeenAt: 0, adoptionFailures: 0 }
