@@ -159,6 +159,7 @@ class RedisDirectory implements SessionDirectory {
   }
 
   async unclaim (record: SessionRecord): Promise<void> {
+    await this.#keeper.unclaiming(record.id)
     await this.#records.unclaim(record)
   }
 
