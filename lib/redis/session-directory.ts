@@ -145,6 +145,10 @@ class RedisDirectory implements SessionDirectory {
     return outcome
   }
 
+  away (id: string): boolean {
+    return this.#link.silent(this.#keys.session(id)) || (!this.#owner.leased && this.#link.silent(this.#keys.node(this.#options.node.id)))
+  }
+
   async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
     let leased = false
     await within(LEASE_BOUND, this.#leased().then(now => { leased = now }))

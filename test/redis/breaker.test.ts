@@ -31,3 +31,28 @@ t.test('when the client gave up on it, one command at a time may try', async t =
   eager.overdue({}, 250)
   t.equal(eager.admits(), false)
 })
+
+t.test('it is silent while a command would be refused, but not while one is finding out', async t => {
+  const { breaker } = setUp(0)
+  t.equal(breaker.silent, false)
+  const late = {}
+  breaker.overdue(late, 250)
+  t.equal(breaker.silent, true)
+  breaker.failed(late, 'Command timed out')
+  t.equal(breaker.silent, false, 'the next may try')
+  const probe = {}
+  t.equal(breaker.admits(), true)
+  breaker.issued(probe)
+  t.equal(breaker.silent, false)
+  breaker.failed({}, 'another that was given up')
+  t.equal(breaker.silent, false, 'it is still on its way')
+  breaker.overdue(probe, 250)
+  t.equal(breaker.silent, true)
+  breaker.answered()
+  t.equal(breaker.silent, false)
+
+  const patient = setUp(NEVER).breaker
+  const given = {}
+  patient.failed(given, 'Connection is closed.')
+  t.equal(patient.silent, true, 'nobody may try yet')
+})

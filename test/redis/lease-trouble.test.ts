@@ -87,12 +87,12 @@ t.test('a renewal that arrives late does not bring an old epoch back', async t =
   node.epoch = `${node.incarnation}.10`
   await records.write(session).outcome
   node.epoch = `${node.incarnation}.9`
-  t.match(await records.renew([{ id: 'x' }]), { kept: ['x'] })
+  t.match(await records.renew([{ id: 'x' }]).outcome, { kept: ['x'] })
   t.equal(await raw.hget(keys.session('x'), 'epoch'), `${node.incarnation}.10`)
   t.equal(await records.write(session).outcome, 'written')
   t.equal(await raw.hget(keys.session('x'), 'epoch'), `${node.incarnation}.10`)
   node.epoch = `${node.incarnation}.11`
-  await records.renew([{ id: 'x' }])
+  await records.renew([{ id: 'x' }]).outcome
   t.equal(await raw.hget(keys.session('x'), 'epoch'), `${node.incarnation}.11`)
 })
 
