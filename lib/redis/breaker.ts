@@ -23,6 +23,8 @@ export class Breaker {
   readonly #events: BreakerEvents
   readonly #retry: number
   readonly #unanswered = new Set<object>()
+  /** The command that tries whether the server answers again. */
+  #probe: object | undefined
   #openSince: number | undefined
   #retryAt = 0
   /** How long answers take of late, in milliseconds. */
@@ -38,13 +40,23 @@ export class Breaker {
     return this.#openSince !== undefined
   }
 
+  /** Whether a command would be refused now, and none is on its way that may end that. */
+  get silent (): boolean {
+    return this.open && this.#probe === undefined && !this.#due(performance.now())
+  }
+
   /** Whether a command may be issued now. While open, asking takes the turn. */
   admits (): boolean {
     if (this.#openSince === undefined) return true
     const now = performance.now()
-    if (this.#unanswered.size > 0 || now < this.#retryAt) return false
+    if (!this.#due(now)) return false
     this.#retryAt = now + this.#retry
     return true
+  }
+
+  /** A command that was admitted is on its way. */
+  issued (command: object): void {
+    if (this.open) this.#probe = command
   }
 
   /**
@@ -65,22 +77,33 @@ export class Breaker {
   /** The command outlived its bound. */
   overdue (command: object, bound: number): void {
     this.#unanswered.add(command)
+    this.#ended(command)
     this.#trip(`no answer within ${bound} ms`)
   }
 
   /** The client gave up on the command without an answer. */
   failed (command: object, why: string): void {
     this.#unanswered.delete(command)
+    this.#ended(command)
     this.#trip(why)
   }
 
   /** A new connection, or an answer: start afresh. */
   reset (): void {
     this.#unanswered.clear()
+    this.#probe = undefined
     if (this.#openSince === undefined) return
     const outage = performance.now() - this.#openSince
     this.#openSince = undefined
     this.#events.closed(outage)
+  }
+
+  #due (now: number): boolean {
+    return this.#unanswered.size === 0 && now >= this.#retryAt
+  }
+
+  #ended (command: object): void {
+    if (this.#probe === command) this.#probe = undefined
   }
 
   #trip (why: string): void {

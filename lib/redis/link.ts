@@ -50,6 +50,8 @@ export class Link {
   /** Scripts that a server has, as far as we know: master and digest. */
   readonly #loaded = new Set<string>()
   readonly #unwatch: () => void
+  /** The refusals of this turn of the event loop, by their reason. */
+  readonly #refused = new Map<string, Promise<never>>()
 
   constructor (client: RedisClient, events: LinkEvents) {
     this.#client = client
@@ -84,6 +86,11 @@ export class Link {
     return [...this.#breakers.values()].some(breaker => breaker.open)
   }
 
+  /** Whether a command on this key would be refused unissued: its server is known not to answer. */
+  silent (key: string): boolean {
+    return !this.ready || this.#breakers.get(this.#masterOf(key))?.silent === true
+  }
+
   /**
    * Runs a script on one key.
    * @throws NoAnswer, or the error that Redis answered.
@@ -98,11 +105,12 @@ export class Link {
   }
 
   issue (call: Call, bound = BOUND): Issued {
-    if (!this.ready) return refused('the client is not connected')
+    if (!this.ready) return this.#refuse('the client is not connected')
     const master = this.#masterOf(call.key)
     const breaker = this.#breakerOf(master)
-    if (!breaker.admits()) return refused('the server does not answer')
+    if (!breaker.admits()) return this.#refuse('the server does not answer')
     const command = this.#send(call, `${master} ${call.script.sha}`)
+    breaker.issued(command)
     return { answer: bounded(command, bound, breaker), settled: command.catch(() => {}) }
   }
 
@@ -159,8 +167,19 @@ export class Link {
     }
     return breaker
   }
-}
 
-function refused (why: string): Issued {
-  return { answer: Promise.reject(new NoAnswer(why)), settled: Promise.resolve() }
+  /** Never at once: whoever asks again and again must let timers and sockets have their turn. */
+  #refuse (why: string): Issued {
+    let answer = this.#refused.get(why)
+    if (answer === undefined) {
+      answer = new Promise<never>((_resolve, reject) => {
+        setImmediate(() => {
+          this.#refused.delete(why)
+          reject(new NoAnswer(why))
+        })
+      })
+      this.#refused.set(why, answer)
+    }
+    return { answer, settled: Promise.resolve() }
+  }
 }

@@ -168,6 +168,10 @@ class RedisDirectory implements SessionDirectory {
     return outcome
   }
 
+  away (id: string): boolean {
+    return this.#link.silent(this.#keys.session(id)) || (!this.#owner.leased && this.#link.silent(this.#keys.node(this.#options.node.id)))
+  }
+
   async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
     if (this.#doubt.refused) throw unavailable('Redis refuses what this node writes', this.#doubt.left)
     let leased = false
@@ -183,6 +187,7 @@ class RedisDirectory implements SessionDirectory {
   }
 
   async unclaim (record: SessionRecord): Promise<void> {
+    await this.#keeper.unclaiming(record.id)
     await this.#records.unclaim(record)
   }
 

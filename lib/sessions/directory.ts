@@ -194,6 +194,13 @@ export interface SessionDirectory {
   reclaim: (id: string) => Promise<'kept' | 'lost' | 'unanswered'>
 
   /**
+   * Whether `reclaim` would say `unanswered` for this id without asking: the
+   * directory is known not to answer. False from its first answer on, before
+   * whoever asked for that gets it. Costs no wait, timer or promise.
+   */
+  away: (id: string) => boolean
+
+  /**
    * Takes an orphan over: compare-and-set from the record's node and epoch to
    * this node's, `released` cleared. `claimed`: `owner.kept` was called before
    * this resolves, though the session is not local yet. `lost`: the record has

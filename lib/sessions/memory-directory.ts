@@ -83,6 +83,10 @@ class MemoryDirectory implements SessionDirectory {
     return this.#renewWith(id) ? 'kept' : 'lost'
   }
 
+  away (_id: string): boolean {
+    return false
+  }
+
   async claim (seen: SessionRecord): Promise<'claimed' | 'lost'> {
     if (!this.#leased()) throw new DirectoryUnavailableError('this node could not say that it is alive')
     const record = this.#read(seen.id)

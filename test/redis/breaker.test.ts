@@ -45,3 +45,28 @@ t.test('a server that is slow is not taken for one that hangs', async t => {
   for (let i = 0; i < 100; i++) breaker.answered(1)
   t.equal(breaker.patience(250), 250, 'it has become fast')
 })
+
+t.test('it is silent while a command would be refused, but not while one is finding out', async t => {
+  const { breaker } = setUp(0)
+  t.equal(breaker.silent, false)
+  const late = {}
+  breaker.overdue(late, 250)
+  t.equal(breaker.silent, true)
+  breaker.failed(late, 'Command timed out')
+  t.equal(breaker.silent, false, 'the next may try')
+  const probe = {}
+  t.equal(breaker.admits(), true)
+  breaker.issued(probe)
+  t.equal(breaker.silent, false)
+  breaker.failed({}, 'another that was given up')
+  t.equal(breaker.silent, false, 'it is still on its way')
+  breaker.overdue(probe, 250)
+  t.equal(breaker.silent, true)
+  breaker.answered(1)
+  t.equal(breaker.silent, false)
+
+  const patient = setUp(NEVER).breaker
+  const given = {}
+  patient.failed(given, 'Connection is closed.')
+  t.equal(patient.silent, true, 'nobody may try yet')
+})

@@ -202,6 +202,18 @@ t.test('hanging at the start: the node starts, and writes when Redis goes on', a
   await until('the record is written', async () => await status(b.directory, record.id) === 'misrouted')
 })
 
+t.test('a node keeps its key while it finds out whether another has its url', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const raw = connect(t, server)
+  const id = identity('a', 'http://10.0.0.9:3000')
+  // One that was killed, and beat slowly: it is watched for longer than our key lives.
+  await raw.set(`${keyPrefix}node:dead`, JSON.stringify({ url: id.url, tag: id.tag, epoch: 'x.0', state: 'up', sessions: 0, room: 1, beat: 1, heartbeat: 1000 }))
+  await raw.sadd(`${keyPrefix}nodes`, 'dead')
+  const a = await startNode(t, connect(t, server), { keyPrefix, id })
+  t.ok(a.node.beats > 2, `it has beaten ${a.node.beats} times`)
+})
+
 t.test('what changes while a beat is on its way is told by the next, at once', async t => {
   const server = await startRedis(t)
   const keyPrefix = randomPrefix()
