@@ -54,11 +54,12 @@ export class NodeRegistry {
     const { id, url, tag, epoch } = this.#node
     const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat })
     const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
-    if (typeof outcome === 'string') {
-      const other = readNodeState(id, outcome)
+    // Clients that hand numbers out as strings are taken too; a value is no number.
+    if (Number.isNaN(Number(outcome))) {
+      const other = readNodeState(id, outcome as string)
       if (other) return other
       this.#unreadable.found(keyOf(id))
-      return await this.beat(report, outcome)
+      return await this.beat(report, outcome as string)
     }
     if (Number(outcome) === 2) this.#unreadable.found(keyOf(id))
     return Number(outcome) === 1 ? 'renewed' : 'gone'

@@ -78,7 +78,7 @@ class RedisDirectory implements SessionDirectory {
   #records!: OwnRecords
   #keeper!: RecordKeeper
   #heartbeat: Heartbeat | undefined
-  #upkeep!: Upkeep
+  #upkeep: Upkeep | undefined
   /** The epoch that our records were last moved to. */
   #epoch: string
   #flushing = false
@@ -249,6 +249,7 @@ class RedisDirectory implements SessionDirectory {
   async stop (ids: string[], bound: number, { giveUp = false }: { giveUp?: boolean } = {}): Promise<number> {
     const deadline = performance.now() + bound
     this.#heartbeat?.stop()
+    this.#upkeep?.stop()
     this.#watch.stop()
     // The application closes without having started.
     if (this.#heartbeat === undefined) {
@@ -340,7 +341,7 @@ class RedisDirectory implements SessionDirectory {
       // Refused or unanswered, one leaves the others their turn.
       await this.#attempt(this.#keeper.flush())
       await this.#attempt(this.#removals.flush())
-      if (await this.#attempt(this.#upkeep.turn())) await this.#attempt(this.#removals.remind())
+      if (this.#upkeep && await this.#attempt(this.#upkeep.turn())) await this.#attempt(this.#removals.remind())
       await this.#sweeper?.turn()
       if (this.#options.node.url !== undefined) await this.#attempt(this.#registry.keepLooking())
     } finally {

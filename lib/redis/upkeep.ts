@@ -30,6 +30,7 @@ export class Upkeep {
   readonly #parts: UpkeepParts
   #due = 0
   #short = 0
+  #stopped = false
 
   constructor (parts: UpkeepParts) {
     this.#parts = parts
@@ -38,11 +39,16 @@ export class Upkeep {
   /** Once a beat, however often it is called: whether it was due. */
   async turn (): Promise<boolean> {
     const now = performance.now()
-    if (now < this.#due) return false
+    if (this.#stopped || now < this.#due) return false
     this.#due = now + this.#parts.heartbeat / 2
     await this.#parts.registry.enlist()
     await this.#checkIndex()
     return true
+  }
+
+  /** Writes nothing any more: its node takes away what it has there. */
+  stop (): void {
+    this.#stopped = true
   }
 
   async #checkIndex (): Promise<void> {
@@ -58,7 +64,7 @@ export class Upkeep {
   async #complete (): Promise<void> {
     const { link, keys, node, owner } = this.#parts
     const ids = [...owner.ids()]
-    for (let at = 0; at < ids.length; at += BATCH) {
+    for (let at = 0; at < ids.length && !this.#stopped; at += BATCH) {
       const here = ids.slice(at, at + BATCH).filter(id => owner.has(id))
       if (here.length > 0) await link.run(completeIndex, keys.index(node.id), [INDEX_LIFE, ...here])
     }
