@@ -128,6 +128,7 @@ export class Affinity {
       const forwarded = await this.#passOn({ request, reply, lastWords }, url!)
       if (forwarded.outcome === 'answered') return this.#counted()
       if (forwarded.outcome === 'lost') return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
+      if (isTooLarge(forwarded)) return refusal('headers_too_large')
     }
     return undefined
   }
@@ -183,7 +184,7 @@ export class Affinity {
   #outcome ({ request }: Errand, forwarded: Forwarded): Found | 'moved' | 'unreachable' {
     switch (forwarded.outcome) {
       case 'answered': return this.#counted()
-      case 'declined': return forwarded.status === FIELDS_TOO_LARGE ? refusal('headers_too_large') : 'moved'
+      case 'declined': return isTooLarge(forwarded) ? refusal('headers_too_large') : 'moved'
       case 'unreachable': return 'unreachable'
       // A stream may be opened twice.
       case 'lost': return request.method === 'GET' ? 'unreachable' : refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
@@ -254,6 +255,11 @@ export class Affinity {
 /** Whether another node has forwarded the request already. A client that says so only denies itself forwarding. */
 export function isHop (request: FastifyRequest): boolean {
   return request.headers[HOP] !== undefined
+}
+
+/** The fields that the application's hooks made leave no room for those of the hop. */
+function isTooLarge (forwarded: Forwarded): boolean {
+  return forwarded.outcome === 'declined' && forwarded.status === FIELDS_TOO_LARGE
 }
 
 function ownerOf (location: Location): string | undefined {
