@@ -175,6 +175,7 @@ export class Affinity {
       const forwarded = await this.#passOn({ request, reply, lastWords }, url!)
       if (forwarded.outcome === 'answered') return this.#counted()
       if (forwarded.outcome === 'lost') return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
+      if (isTooLarge(forwarded)) return refusal('headers_too_large')
     }
     return undefined
   }
@@ -237,7 +238,7 @@ export class Affinity {
     switch (forwarded.outcome) {
       case 'answered': return this.#counted()
       case 'declined':
-        if (forwarded.status === FIELDS_TOO_LARGE) return refusal('headers_too_large')
+        if (isTooLarge(forwarded)) return refusal('headers_too_large')
         // Nodes of format 0 prove nothing; whoever else does not is somebody that has come to that url.
         return forwarded.proven || format === 0 ? { now: 'moved' } : { now: 'unreachable', error: new Error('something that is no node of this cluster declined the request') }
       case 'unreachable': return { now: 'unreachable', error: forwarded.error }
@@ -317,6 +318,11 @@ export class Affinity {
 /** Whether another node has forwarded the request already. A client that says so only denies itself forwarding. */
 export function isHop (request: FastifyRequest): boolean {
   return request.headers[HOP] !== undefined
+}
+
+/** The fields that the application's hooks made leave no room for those of the hop. */
+function isTooLarge (forwarded: Forwarded): boolean {
+  return forwarded.outcome === 'declined' && forwarded.status === FIELDS_TOO_LARGE
 }
 
 function ownerOf (location: Location): string | undefined {
