@@ -86,6 +86,7 @@ t.test('a node that leaves waits for the calls that it passes on, and ends the s
     release()
     t.equal((await answer).body.result.content[0].text, 'released')
     await done
+    await leaving.app.close()
     t.equal(await streamed, '', 'ended, not broken off')
   }
   await waitsForACall(draining, () => draining.app.mcpSessions.drain())
