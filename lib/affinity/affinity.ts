@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DirectoryUnavailableError } from '../errors.ts'
 import type { Principal } from '../security/principal.ts'
 import { tagOf } from '../session-id.ts'
+import { adoptionPause } from '../sessions/adoption-pauses.ts'
 import type { Location, NodeStatus, SessionDirectory, SessionRecord } from '../sessions/directory.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -83,6 +84,7 @@ export class Affinity {
     const { id, key, request, reply } = errand
     this.#began(errand)
     const asking = { principal: key, hop: isHop(request) }
+    const by = callerOf(errand)
     const until = performance.now() + patience
     let fresh = false
     for (let declined = 0; ;) {
@@ -91,7 +93,7 @@ export class Affinity {
       await sessions.leaving(id)
       let location: Location
       try {
-        location = fresh ? await this.#looks.run(() => directory.locate(id, { fresh })) : await directory.locate(id)
+        location = fresh ? await this.#looks.run(() => directory.locate(id, { fresh, by })) : await directory.locate(id, { by })
       } catch (error) {
         if (!(error instanceof DirectoryUnavailableError)) throw error
         return this.#byTag(errand, error)
@@ -141,7 +143,7 @@ export class Affinity {
     this.#began({ request, reply })
     let url: string | undefined
     try {
-      const decision = decide(await directory.locate(id), policies, { principal: key, hop: false })
+      const decision = decide(await directory.locate(id, { by: callerOf({ request, key }) }), policies, { principal: key, hop: false })
       url = decision.do === 'forward' ? decision.url : undefined
     } catch (error) {
       if (!(error instanceof DirectoryUnavailableError)) throw error
@@ -203,7 +205,7 @@ export class Affinity {
       case 'owned': return isHop(errand.request) ? refusal('not_owner') : this.#forward(errand, adopted.url)
       case 'changed': return 'moved'
       case 'full': return this.#elsewhere(errand, 'node_full')
-      case 'failed': return refusal('adoption_failed', { retryAfter: RETRY_AFTER, err: adopted.error })
+      case 'failed': return refusal('adoption_failed', { retryAfter: Math.ceil(adoptionPause(record.adoptionFailures + 1) / 1000) || RETRY_AFTER, err: adopted.error })
     }
   }
 
@@ -252,6 +254,11 @@ export class Affinity {
 /** Whether another node has forwarded the request already. A client that says so only denies itself forwarding. */
 export function isHop (request: FastifyRequest): boolean {
   return request.headers[HOP] !== undefined
+}
+
+/** Who asks, as far as that is known: behind a proxy that is not trusted, all anonymous callers have one address. */
+function callerOf ({ request, key }: Pick<Errand, 'request' | 'key'>): string {
+  return key ?? request.ip
 }
 
 function ownerOf (location: Location): string | undefined {

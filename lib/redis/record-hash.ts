@@ -1,3 +1,4 @@
+import { adoptionPause } from '../sessions/adoption-pauses.ts'
 import type { NewRecord, Replay, SessionRecord } from '../sessions/directory.ts'
 
 const NAME = 256
@@ -36,6 +37,7 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
   const node = fields.get('node')
   if (node === undefined) return undefined
   const state = fields.get('state')
+  const adoptionFailures = number(fields.get('adoptionFailures'))
   return {
     id,
     node,
@@ -50,7 +52,8 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
     formerly: fields.get('formerly')?.split(','),
     replay: replay(fields),
     state: json(state) === undefined ? undefined : state,
-    adoptionFailures: number(fields.get('adoptionFailures'))
+    adoptionFailures,
+    adoptionPause: fields.has('adoptionFailedAgo') ? adoptionPause(adoptionFailures, number(fields.get('adoptionFailedAgo'))) : 0
   }
 }
 
