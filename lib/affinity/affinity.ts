@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DirectoryUnavailableError } from '../errors.ts'
 import type { Principal } from '../security/principal.ts'
 import { tagOf } from '../session-id.ts'
+import { adoptionPause } from '../sessions/adoption-pauses.ts'
 import type { Location, NodeStatus, SessionDirectory, SessionRecord } from '../sessions/directory.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -91,6 +92,7 @@ export class Affinity {
     const { id, key, request, reply } = errand
     this.#began(errand)
     const asking = { principal: key, hop: isHop(request) }
+    const by = callerOf(errand)
     const until = performance.now() + patience
     let fresh = false
     let trouble: Error | undefined
@@ -100,7 +102,7 @@ export class Affinity {
       await sessions.leaving(id)
       let location: Location
       try {
-        location = fresh ? await this.#looks.run(() => directory.locate(id, { fresh })) : await directory.locate(id)
+        location = fresh ? await this.#looks.run(() => directory.locate(id, { fresh, by })) : await directory.locate(id, { by })
       } catch (error) {
         if (!(error instanceof DirectoryUnavailableError)) throw error
         return this.#byTag(errand, error)
@@ -191,7 +193,7 @@ export class Affinity {
     this.#began({ request, reply })
     let url: string | undefined
     try {
-      const location = await directory.locate(id)
+      const location = await directory.locate(id, { by: callerOf({ request, key }) })
       const decision = decide(location, policies, { principal: key, hop: false })
       if (decision.do === 'forward') url = decision.url
       else if (location.status === 'unknown') {
@@ -263,7 +265,7 @@ export class Affinity {
       case 'uncertain': return isHop(errand.request) ? refusal('not_owner') : refusal('owner_unreachable', { owner: record.node, retryAfter: RETRY_AFTER, err: adopted.error })
       case 'changed': return { now: 'moved' }
       case 'full': return this.#elsewhere(errand, 'node_full')
-      case 'failed': return refusal('adoption_failed', { retryAfter: RETRY_AFTER, err: adopted.error })
+      case 'failed': return refusal('adoption_failed', { retryAfter: Math.ceil(adoptionPause(record.adoptionFailures + 1) / 1000) || RETRY_AFTER, err: adopted.error })
     }
   }
 
@@ -323,6 +325,11 @@ export function isHop (request: FastifyRequest): boolean {
 /** The fields that the application's hooks made leave no room for those of the hop. */
 function isTooLarge (forwarded: Forwarded): boolean {
   return forwarded.outcome === 'declined' && forwarded.status === FIELDS_TOO_LARGE
+}
+
+/** Who asks, as far as that is known: behind a proxy that is not trusted, all anonymous callers have one address. */
+function callerOf ({ request, key }: Pick<Errand, 'request' | 'key'>): string {
+  return key ?? request.ip
 }
 
 function ownerOf (location: Location): string | undefined {

@@ -41,7 +41,7 @@ export class Removals {
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     const removal = { id, by }
     try {
-      return await this.#apply(removal, await this.#reader.read(id))
+      return await this.#apply(removal, await this.#reader.read(id, by === 'any' ? '' : by.principal))
     } catch (err) {
       if (!(err instanceof NoAnswer || isRefusal(err))) throw err
     }
