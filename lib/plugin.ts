@@ -75,7 +75,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   })
   const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag }) : undefined
   const adoption = adopt ? new Adoption({ sessions, directory, ask: (url, id) => forwarder!.askOwner(url, id), log: app.log }) : undefined
-  const watch = forwarder && new OwnerWatch({ directory, forwarder, beat: heartbeat })
+  const watch = forwarder && new OwnerWatch({ forwarder, beat: heartbeat, log: app.log })
   const forwarded = { count: 0 }
   const underWay = { calls: new UnderWay(), streams: new UnderWay() }
   const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })

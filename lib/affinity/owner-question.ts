@@ -22,17 +22,6 @@ export async function askOwner (owner: () => Dispatcher, sessionId: string, boun
   }
 }
 
-/** Whether a node answers at all within `bound` milliseconds, whatever it says. Never rejects. */
-export async function answers (node: () => Dispatcher, bound: number): Promise<boolean> {
-  try {
-    const { body } = await ask(node, {}, bound)
-    await body.dump()
-    return true
-  } catch {
-    return false
-  }
-}
-
 async function ask (node: () => Dispatcher, headers: Record<string, string>, bound: number): Promise<Dispatcher.ResponseData> {
   return node().request({ method: 'GET', path: OWNER_PATH, headers, signal: AbortSignal.timeout(bound) })
 }
