@@ -42,7 +42,7 @@ async function setUp (t: Test): Promise<Watched> {
     } else if (request.method === 'GET') response.writeHead(200, EVENTS).flushHeaders()
     else waiting.push(response)
   })
-  const relay = await startTcpRelay(t, (owner.server.address() as AddressInfo).port)
+  const relay = await startTcpRelay(t, () => (owner.server.address() as AddressInfo).port)
   const node = await startNode(t, relay.url)
   const warnings: string[] = []
   const watch = new OwnerWatch({ beat: BEAT, forwarder: node.forwarder, log: { warn: (_facts: object, text: string) => { warnings.push(text) } } as never })
