@@ -1,4 +1,6 @@
+import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import { Client, Pool, buildConnector } from 'undici'
 import type { Dispatcher } from 'undici'
 
@@ -9,6 +11,8 @@ import type { Dispatcher } from 'undici'
  * to open a new one costs little, and fails before anything is sent.
  */
 const IDLE = 4000
+/** Milliseconds until a single connection is given up that its user has not given up before. */
+const FRESH = 2500
 
 /**
  * Connections to the other nodes: kept alive, no pipelining, and no limit to
@@ -81,14 +85,27 @@ export class OwnerPools {
   }
 }
 
-/** Makes single connections, each of them new, for whoever destroys them. */
-export function freshConnections (connectTimeout: number): (url: string) => Dispatcher {
-  const connect = connector(connectTimeout)
-  return url => certified(new Client(url, { connect, pipelining: 1 }), url)
+/** A single connection, new, for whoever destroys it; its user knows how long to wait. */
+export interface FreshConnection {
+  dispatcher: Dispatcher
+  /** Whether its host's address is being looked for: who answers too late then is a name server. */
+  resolving: () => boolean
 }
 
-function connector (timeout: number): buildConnector.connector {
-  const connect = buildConnector({ timeout, keepAlive: true, keepAliveInitialDelay: IDLE })
+export function freshConnection (url: string): FreshConnection {
+  let pending = 0
+  const connect = connector(FRESH, (hostname, options, callback) => {
+    pending++
+    lookup(hostname, options, (error, address, family) => {
+      pending--
+      callback(error, address, family)
+    })
+  })
+  return { dispatcher: certified(new Client(url, { connect, pipelining: 1 }), url), resolving: () => pending > 0 }
+}
+
+function connector (timeout: number, lookup?: LookupFunction): buildConnector.connector {
+  const connect = buildConnector({ timeout, keepAlive: true, keepAliveInitialDelay: IDLE, ...lookup && { lookup } })
   // TLS names no host by its address; the certificate is compared with the address all the same.
   return ({ servername, ...options }, callback) => {
     connect(servername === undefined || isIP(servername) !== 0 ? options : { ...options, servername }, callback)

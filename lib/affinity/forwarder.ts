@@ -2,8 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { onResponseEnd } from '../transport/client-response.ts'
 import { pathOf, requestFields } from './forward-headers.ts'
-import { freshConnections, OwnerPools } from './forward-pools.ts'
-import { ANSWER_BOUND, answers } from './owner-answers.ts'
+import { freshConnection, OwnerPools } from './forward-pools.ts'
+import { answers } from './owner-answers.ts'
 import { askOwner } from './owner-question.ts'
 import { Relay } from './relay.ts'
 import type { Forwarded, ForwardOptions } from './relay.ts'
@@ -21,7 +21,6 @@ export class Forwarder {
   /** Apart from the calls: streams stay for hours, and undici looks past every busy connection of a pool for a free one. */
   readonly #streams: OwnerPools
   readonly #open = new Set<Relay>()
-  readonly #fresh = freshConnections(ANSWER_BOUND)
   readonly #ways = new Map<string, Way>()
   #leaving = false
 
@@ -80,7 +79,7 @@ export class Forwarder {
 
   /** Whether the node at `url` answers, over new connections. Never rejects. */
   answers (url: string): Promise<boolean> {
-    return answers(() => this.#fresh(url))
+    return answers(() => freshConnection(url))
   }
 
   /** The ways on which answers are awaited, and those that are shut, by the nodes' urls. */
