@@ -9,15 +9,22 @@ import { Forwarder } from './affinity/forwarder.ts'
 import { Lease } from './affinity/lease.ts'
 import type { Policies } from './affinity/misroute.ts'
 import { OwnerWatch } from './affinity/owner-watch.ts'
+import { PROOF } from './affinity/forward-headers.ts'
+import { proveNotMine } from './affinity/hop-proof.ts'
+import { askOwner } from './affinity/owner-question.ts'
+import { Owners } from './affinity/owners.ts'
+import { SelfCheck } from './affinity/self-check.ts'
 import { UnderWay } from './affinity/under-way.ts'
-import { AlreadyRegisteredError, PolicyUnavailableError } from './errors.ts'
+import { connectionsOf } from './connections.ts'
+import { AlreadyRegisteredError, OptionError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
 import { registeredClient } from './redis/registered-client.ts'
 import { redisDirectory } from './redis/session-directory.ts'
-import { healthRoutes } from './routes/health.ts'
+import { internalRoutes } from './routes/internal.ts'
 import { refusalCounters, refuser } from './routes/refusal.ts'
 import { mcpRoutes } from './routes/routes.ts'
+import { Proofs } from './security/proofs.ts'
 import { originGuard } from './security/origin.ts'
 import { nodeTag } from './session-id.ts'
 import type { NodeIdentity, SessionDirectory } from './sessions/directory.ts'
@@ -38,18 +45,25 @@ declare module 'fastify' {
   }
 }
 
-/** preClose must end this many milliseconds before Fastify's pluginTimeout does, or the process crashes. */
-const MARGIN = 2000
 /** How long onClose may take, for the sessions and for the directory alike. */
 const CLOSE_BOUND = 5000
 /** Records say within minutes when a session was used last. */
 const TOUCHED = 10 * 60_000
 /** A node's lease is two beats long; a request for a lost owner is held for that and one beat more. */
 const LEASE_BEATS = 2
+/** A node's key lives this many beats. */
+const KEY_BEATS = 3
+
+/** The application as avvio, which boots and closes it, has it. */
+interface Avvio { onClose: (handler: () => Promise<void>) => unknown }
 
 async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise<void> {
   if (app.hasDecorator('mcpSessions')) throw new AlreadyRegisteredError()
   const settings = readOptions(options)
+  const { http2, https } = app.initialConfig
+  if (settings.node.url !== undefined && http2 === true && !(typeof https === 'object' && https.allowHTTP1)) {
+    throw new OptionError('node.url', 'is of a server that speaks HTTP/2 alone, and nodes reach each other with HTTP/1.1; give Fastify the option https.allowHTTP1')
+  }
   const incarnation = randomBytes(12).toString('base64url')
   const node: NodeIdentity = {
     id: settings.node.id,
@@ -58,7 +72,8 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     incarnation,
     epoch: `${incarnation}.0`
   }
-  const directory = chooseDirectory(app, options, settings, node)
+  const proofs = new Proofs(incarnation)
+  const directory = chooseDirectory(app, options, settings, node, proofs)
   const policies = choosePolicies(settings, directory)
   const adopt = policies.orphan === 'adopt'
   const { heartbeat } = settings.node
@@ -73,34 +88,46 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     limits: settings.session,
     log: app.log
   })
-  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag }) : undefined
-  const adoption = adopt ? new Adoption({ sessions, directory, ask: (url, id) => forwarder!.askOwner(url, id), log: app.log }) : undefined
+  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag, proofs }) : undefined
+  const disbelieved = { count: 0 }
+  const owners = forwarder && new Owners({
+    own: node.url,
+    ask: question => askOwner(proofs, question),
+    life: KEY_BEATS * heartbeat,
+    unprovenTimeout: settings.node.unprovenTimeout,
+    disbelieved,
+    log: app.log
+  })
+  const adoption = adopt ? new Adoption({ sessions, directory, owners: owners!, log: app.log }) : undefined
   const watch = forwarder && new OwnerWatch({ forwarder, beat: heartbeat, log: app.log })
   const forwarded = { count: 0 }
   const underWay = { calls: new UnderWay(), streams: new UnderWay() }
-  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
-  const drain = new Drain({ sessions, handOver: adopt, underWay, log: app.log })
+  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, owners, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
+  const connections = connectionsOf(app.server)
+  const drain = new Drain({ sessions, handOver: adopt, underWay, forwarder, connections, log: app.log })
   const refused = refusalCounters()
-  app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
+  app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, disbelieved, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
 
-  app.addHook('onReady', () => sessions.start())
+  app.addHook('onReady', async () => {
+    await sessions.start()
+    // What is added last to avvio's queue is run first. So the node drains while Fastify still serves: in a preClose hook
+    // every request is turned away already (return503OnClosing), and one that takes longer than pluginTimeout ends the process.
+    // No grace: nobody who closes without a drain() has asked for one. Alone, a node has no others to send clients to.
+    const avvio = app as unknown as Avvio
+    avvio.onClose(async () => {
+      await drain.run({ grace: 0, timeout: settings.drain.timeout, disconnect: settings.node.url !== undefined })
+    })
+  })
   app.addHook('preClose', async () => {
-    const { pluginTimeout = 0 } = app.initialConfig
-    const budget = pluginTimeout === 0 ? Infinity : Math.max(0, pluginTimeout - MARGIN)
-    const over = setTimeout(() => drain.cutShort(), Math.min(budget, settings.drain.timeout)).unref()
-    // The grace is for whoever calls drain() first: from now on Fastify itself turns new requests away.
-    await drain.run({ grace: 0, timeout: settings.drain.timeout })
-    // More may have arrived since; what Fastify does to connections next is for the application to choose.
-    forwarder?.endStreams()
-    if (!await drain.passedOn()) forwarder?.breakOff()
-    clearTimeout(over)
     // Between preClose and onClose Fastify waits for every connection, and a client may stall one as long as it likes.
     sessions.shutdown(CLOSE_BOUND).catch(error => app.log.error({ err: error }, 'ending the mcp sessions failed'))
+    connections.closeSessions()
   })
   app.addHook('onClose', async () => {
     await sessions.shutdown(CLOSE_BOUND)
     await forwarder?.close()
     if (settings.eventStore !== undefined && 'stop' in settings.eventStore) (settings.eventStore as SessionEventStore).stop()
+    app.log.info('mcp node is closed')
   })
 
   await app.register(mcpRoutes, {
@@ -109,8 +136,12 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     routeOptions: settings.routeOptions,
     sessions,
     affinity,
-    refuse: refuser(refused),
+    refuse: refuser(refused, request => {
+      const proof = proveNotMine(proofs, node.url, request)
+      return proof === undefined ? {} : { [PROOF]: proof }
+    }),
     resumable: settings.eventStore !== undefined,
+    forwards: forwarder !== undefined,
     principal: settings.principal,
     authInfo: settings.authInfo,
     forbidden: originGuard({
@@ -119,7 +150,10 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
       loopbackOnly: settings.node.url === undefined ? loopbackOnly(app) : () => false
     })
   })
-  if (settings.node.url !== undefined) await app.register(healthRoutes, { sessions, leaves: adopt && policies.misroute === 'forward' })
+  const selfCheck = node.url === undefined ? undefined : new SelfCheck({ node, interval: heartbeat, log: app.log })
+  await app.register(internalRoutes, { sessions, directory, proofs, selfCheck, leaves: adopt && policies.misroute === 'forward' })
+  app.addHook('onListen', async () => selfCheck?.start())
+  app.addHook('onClose', async () => selfCheck?.stop())
   if (settings.authInfo !== undefined && settings.principal === undefined) {
     app.log.warn('fastify-mcp-sticky: authInfo is set and principal is not, so a session answers to everybody who knows its id; set principal to bind it')
   }
@@ -134,11 +168,11 @@ function fastifyOptions ({ prefix, logLevel, logSerializers }: McpStickyOptions)
   }
 }
 
-function chooseDirectory (app: FastifyInstance, options: McpStickyOptions, settings: Settings, node: NodeIdentity): SessionDirectory {
+function chooseDirectory (app: FastifyInstance, options: McpStickyOptions, settings: Settings, node: NodeIdentity, secret: Proofs): SessionDirectory {
   const client = registeredClient(app, options.redis)
   const { ttl, idleTimeout } = settings.session
   if (client !== undefined) {
-    return redisDirectory({ client, node, keyPrefix: settings.keyPrefix, ttl, heartbeat: settings.node.heartbeat, sweepAfter: idleTimeout + TOUCHED, log: app.log })
+    return redisDirectory({ client, node, keyPrefix: settings.keyPrefix, ttl, heartbeat: settings.node.heartbeat, sweepAfter: idleTimeout + TOUCHED, secret, log: app.log })
   }
   app.log.info('fastify-mcp-sticky: no Redis, so the session directory is in memory and serves this one node; register @fastify/redis or set the option redis for more')
   return memoryDirectory({ node, ttl })

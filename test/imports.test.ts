@@ -5,7 +5,7 @@ import ts from 'typescript'
 
 const lib = join(import.meta.dirname, '../lib')
 
-const leaves = ['errors.ts', 'session-id.ts']
+const leaves = ['errors.ts', 'format.ts', 'session-id.ts']
 
 /**
  * What each part of lib may import besides itself. The arrows point inward:
@@ -14,18 +14,20 @@ const leaves = ['errors.ts', 'session-id.ts']
  */
 const allowed: Record<string, string[]> = {
   'errors.ts': [],
+  'format.ts': [],
   'session-id.ts': [],
+  http: leaves,
   security: leaves,
   transport: leaves,
   sessions: ['transport', 'security', ...leaves],
-  affinity: ['sessions', 'transport', 'security', ...leaves],
-  routes: ['affinity', 'sessions', 'transport', 'security', ...leaves],
+  affinity: ['sessions', 'transport', 'security', 'http', ...leaves],
+  routes: ['affinity', 'sessions', 'transport', 'security', 'http', ...leaves],
   redis: ['sessions', 'transport', ...leaves],
-  traefik: ['sessions', ...leaves],
+  traefik: ['sessions', 'http', ...leaves],
   'options.ts': ['redis', 'sessions', 'transport', 'security', ...leaves],
-  'plugin.ts': ['routes', 'affinity', 'sessions', 'transport', 'redis', 'security', 'options.ts', ...leaves],
-  'last-requests.ts': [],
-  'close-on-signal.ts': ['last-requests.ts'],
+  'plugin.ts': ['routes', 'affinity', 'sessions', 'transport', 'redis', 'security', 'options.ts', 'connections.ts', ...leaves],
+  'connections.ts': [],
+  'close-on-signal.ts': ['connections.ts'],
   'index.ts': ['plugin.ts', 'close-on-signal.ts', 'options.ts', 'sessions', 'transport', 'redis', 'security', ...leaves],
   // A module of its own for users, package.json's `./traefik`; of the rest only the command uses it.
   'cli.ts': ['traefik', ...leaves]

@@ -1,8 +1,9 @@
-import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
-import type { LookupFunction } from 'node:net'
-import { Client, Pool, buildConnector } from 'undici'
+import { Pool, buildConnector } from 'undici'
 import type { Dispatcher } from 'undici'
+
+/** Bytes of header fields that an owner's answer may have: what its application sets, its own clients get. */
+const ANSWER_FIELDS = 1024 * 1024
 
 /**
  * Milliseconds that a connection is kept without use, and after which the
@@ -11,8 +12,6 @@ import type { Dispatcher } from 'undici'
  * to open a new one costs little, and fails before anything is sent.
  */
 const IDLE = 4000
-/** Milliseconds until a single connection is given up that its user has not given up before. */
-const FRESH = 2500
 
 /**
  * Connections to the other nodes: kept alive, no pipelining, and no limit to
@@ -27,7 +26,11 @@ export class OwnerPools {
 
   /** `connectTimeout` in milliseconds; undici keeps it to within half a second. */
   constructor (connectTimeout: number) {
-    this.#connect = connector(connectTimeout)
+    const connect = buildConnector({ timeout: connectTimeout, keepAlive: true, keepAliveInitialDelay: IDLE })
+    // TLS names no host by its address; the certificate is compared with the address all the same.
+    this.#connect = ({ servername, ...options }, callback) => {
+      connect(servername === undefined || isIP(servername) !== 0 ? options : { ...options, servername }, callback)
+    }
   }
 
   /** The connections to the node at `url`. Throws when all are closed. */
@@ -64,8 +67,11 @@ export class OwnerPools {
 
   #open (url: string): Dispatcher {
     if (this.#closed) throw new Error('nothing is forwarded any more')
-    const pool = new Pool(url, { connect: this.#connect, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: IDLE, keepAliveMaxTimeout: IDLE })
-    const dispatcher = certified(pool, url)
+    const pool = new Pool(url, {
+      connect: this.#connect, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: IDLE, keepAliveMaxTimeout: IDLE, maxHeaderSize: ANSWER_FIELDS
+    })
+    const { protocol, hostname } = new URL(url)
+    const dispatcher = protocol === 'https:' ? pool.compose(named(hostname)) : pool
     this.#pools.set(url, dispatcher)
     let connected = 0
     const tidy = (): void => {
@@ -83,38 +89,6 @@ export class OwnerPools {
     pool.on('connectionError', tidy)
     return dispatcher
   }
-}
-
-/** A single connection, new, for whoever destroys it; its user knows how long to wait. */
-export interface FreshConnection {
-  dispatcher: Dispatcher
-  /** Whether its host's address is being looked for: who answers too late then is a name server. */
-  resolving: () => boolean
-}
-
-export function freshConnection (url: string): FreshConnection {
-  let pending = 0
-  const connect = connector(FRESH, (hostname, options, callback) => {
-    pending++
-    lookup(hostname, options, (error, address, family) => {
-      pending--
-      callback(error, address, family)
-    })
-  })
-  return { dispatcher: certified(new Client(url, { connect, pipelining: 1 }), url), resolving: () => pending > 0 }
-}
-
-function connector (timeout: number, lookup?: LookupFunction): buildConnector.connector {
-  const connect = buildConnector({ timeout, keepAlive: true, keepAliveInitialDelay: IDLE, ...lookup && { lookup } })
-  // TLS names no host by its address; the certificate is compared with the address all the same.
-  return ({ servername, ...options }, callback) => {
-    connect(servername === undefined || isIP(servername) !== 0 ? options : { ...options, servername }, callback)
-  }
-}
-
-function certified (dispatcher: Dispatcher, url: string): Dispatcher {
-  const { protocol, hostname } = new URL(url)
-  return protocol === 'https:' ? dispatcher.compose(named(hostname)) : dispatcher
 }
 
 /** The certificate must be the owner's. By itself undici asks for the host of the Host field, which is the client's. */

@@ -3,7 +3,15 @@ export interface BreakerEvents {
   opened: (why: string) => void
   /** `outage`: for how many milliseconds it was open. */
   closed: (outage: number) => void
+  /** The server answered a command. */
+  answered: () => void
 }
+
+/** A server hangs when it takes so many times as long as of late, but this long at most, in milliseconds, unless its caller waits longer. */
+const SLOWER = 3
+const LONGEST = 1000
+/** What an answer leaves of how long the slowest before it took. */
+const FADES = 0.9
 
 /**
  * Stops us from issuing commands to a Redis server that doesn't answer, so
@@ -17,6 +25,8 @@ export class Breaker {
   readonly #unanswered = new Set<object>()
   #openSince: number | undefined
   #retryAt = 0
+  /** How long answers take of late, in milliseconds. */
+  #usual = 0
 
   /** `retry`: milliseconds between tries while no unanswered command is left. */
   constructor (events: BreakerEvents, retry: number) {
@@ -37,9 +47,19 @@ export class Breaker {
     return true
   }
 
-  /** The server answered, with a result or with an error of its own. */
-  answered (): void {
+  /**
+   * After how many milliseconds an unanswered command says that the server
+   * hangs. A caller may have less patience than the way there and back takes.
+   */
+  patience (bound: number): number {
+    return Math.max(bound, Math.min(SLOWER * this.#usual, LONGEST))
+  }
+
+  /** The server answered, with a result or with an error of its own, after so many milliseconds. */
+  answered (took: number): void {
+    this.#usual = Math.max(took, FADES * this.#usual)
     this.reset()
+    this.#events.answered()
   }
 
   /** The command outlived its bound. */

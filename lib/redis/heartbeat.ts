@@ -1,11 +1,14 @@
 import type { NodeIdentity } from '../sessions/directory.ts'
 import { checkUrl, claimId, Rival } from './claim.ts'
 import type { CloseSet } from './close-set.ts'
-import type { Beat, NodeRegistry, NodeState, Report } from './node-registry.ts'
+import type { Beat, NodeRegistry, Report } from './node-registry.ts'
+import type { NodeState } from './node-state.ts'
 
 export interface HeartbeatParts {
   registry: NodeRegistry
   closeSet: CloseSet
+  /** Looks after the secret that the nodes share. Never rejects. */
+  secret: () => Promise<void>
   node: NodeIdentity
   /** Milliseconds between two beats. */
   interval: number
@@ -17,6 +20,8 @@ export interface HeartbeatParts {
   onBeat: (beat: { gone: boolean, closed: string[] }) => void
   /** Each interval, and whenever `hurry` was called, whether the beat succeeded or not. */
   onTick: () => void
+  /** A whole beat, or a claim, went through. */
+  onAccepted: () => void
   /** Another live node has our id or url: the heartbeat has ended. */
   onSuperseded: (by: NodeState, why: Error) => void
   /** A beat failed. */
@@ -83,13 +88,13 @@ export class Heartbeat {
     // Looking for our url may take longer than our key lives.
     const renew = setInterval(() => { this.#send().catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
     await checkUrl(registry, node, this.#stopping.signal).finally(() => clearInterval(renew))
-    await registry.enlist()
+    await Promise.all([registry.enlist(), this.#parts.secret()])
     this.#enlisted = this.#claimed = true
   }
 
   async #beat (): Promise<void> {
-    const { registry, closeSet, node, onBeat } = this.#parts
-    const [beat, closed] = await Promise.all([this.#send(), closeSet.read()])
+    const { registry, closeSet, secret, node, onBeat } = this.#parts
+    const [beat, closed] = await Promise.all([this.#send(), closeSet.read(), secret()])
     if (typeof beat === 'object') throw new Rival(beat, new Error(`the node id "${node.id}" was claimed by another process`))
     // First end them, then forget that it was asked: a session that is found without a record in between must not be written again.
     onBeat({ gone: beat === 'gone', closed })
@@ -128,7 +133,7 @@ export class Heartbeat {
     const { signal } = this.#stopping
     do {
       this.#again = false
-      await (this.#claimed ? this.#beat() : this.#claim()).catch(err => this.#failed(err))
+      await (this.#claimed ? this.#beat() : this.#claim()).then(() => this.#parts.onAccepted(), err => this.#failed(err))
     } while (this.#again && !signal.aborted)
     this.#turning = undefined
     if (!signal.aborted) this.#parts.onTick()

@@ -13,6 +13,8 @@ export interface LinkEvents {
   masterGone: () => void
   /** All answer again, over the connections that were there before. `outage` in milliseconds. */
   answering: (outage: number) => void
+  /** The first answer of all, or since `lost`, with no other server hanging. */
+  regained?: () => void
   /** There is a new connection: what was in Redis may be gone. Another server may still not answer. */
   reconnected: () => void
 }
@@ -43,6 +45,8 @@ export class Link {
   readonly #client: RedisClient
   readonly #events: LinkEvents
   readonly #breakers = new Map<string, Breaker>()
+  /** There was no answer since it was lost, or at all. */
+  #lost = true
   /** Scripts that a server has, as far as we know: master and digest. */
   readonly #loaded = new Set<string>()
   readonly #unwatch: () => void
@@ -52,7 +56,7 @@ export class Link {
     this.#events = events
     this.#unwatch = watchConnections(client, {
       closed: master => {
-        events.lost(master === undefined ? 'the connection is closed' : `the connection to ${master} is closed`)
+        this.#tellLost(master === undefined ? 'the connection is closed' : `the connection to ${master} is closed`)
         if (master !== undefined) events.masterGone()
       },
       renewed: master => {
@@ -126,6 +130,17 @@ export class Link {
     return answer
   }
 
+  #tellLost (why: string): void {
+    this.#lost = true
+    this.#events.lost(why)
+  }
+
+  #tellRegained (): void {
+    if (this.ailing || !this.ready) return
+    this.#lost = false
+    this.#events.regained?.()
+  }
+
   /** `host:port` on a Cluster. */
   #masterOf (key: string): string {
     if (!isCluster(this.#client)) return 'server'
@@ -136,8 +151,9 @@ export class Link {
     let breaker = this.#breakers.get(master)
     if (!breaker) {
       breaker = new Breaker({
-        opened: why => this.#events.lost(master === 'server' ? why : `${why} from ${master}`),
-        closed: outage => { if (!this.ailing) this.#events.answering(outage) }
+        opened: why => this.#tellLost(master === 'server' ? why : `${why} from ${master}`),
+        closed: outage => { if (!this.ailing) this.#events.answering(outage) },
+        answered: () => { if (this.#lost) this.#tellRegained() }
       }, RETRY)
       this.#breakers.set(master, breaker)
     }

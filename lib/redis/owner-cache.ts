@@ -1,5 +1,5 @@
 import type { Location, SessionRecord } from '../sessions/directory.ts'
-import type { NodeState } from './node-registry.ts'
+import type { NodeState } from './node-state.ts'
 
 const REMEMBERED = 10_000
 
@@ -42,6 +42,6 @@ export class OwnerCache {
 }
 
 /** Where a record says that its session is, when its owner lives. */
-export function misrouted (record: SessionRecord, { tag, url }: NodeState): Misrouted {
-  return { status: 'misrouted', record, tag, url }
+export function misrouted (record: SessionRecord, { tag, url, format }: NodeState): Misrouted {
+  return { status: 'misrouted', record, tag, url, format }
 }

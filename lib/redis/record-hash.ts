@@ -1,4 +1,6 @@
-import type { NewRecord, Replay, SessionRecord } from '../sessions/directory.ts'
+import { FORMAT } from '../format.ts'
+import type { NewRecord, NodeIdentity, OwnerFacts, Replay, SessionRecord } from '../sessions/directory.ts'
+import { isNodeId, isNodeUrl } from './node-state.ts'
 
 const NAME = 256
 const VERSION = 64
@@ -25,7 +27,7 @@ export function changeable ({ replay, state }: NewRecord): string[] {
 }
 
 /**
- * A record from Redis' field, value, ...; undefined when there is none. Others
+ * A record from Redis' field, value, ...; undefined when there is none, or no node's. Others
  * may have written it: a field that makes no sense counts as absent, and
  * a replay that does not is none.
  */
@@ -34,7 +36,8 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
   const flat = reply as string[]
   for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
   const node = fields.get('node')
-  if (node === undefined) return undefined
+  if (node === undefined || !isNodeId(node)) return undefined
+  const url = fields.get('url')
   const state = fields.get('state')
   return {
     id,
@@ -45,9 +48,10 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
     protocolVersion: fields.get('protocolVersion') ?? '',
     clientInfo: clientInfo(fields.get('clientInfo')),
     principal: fields.get('principal'),
-    url: fields.get('url'),
+    url: isNodeUrl(url) ? url : undefined,
+    owner: ownerFacts(fields.get('owner'), fields.get('epoch')),
     released: fields.has('released') || undefined,
-    formerly: fields.get('formerly')?.split(','),
+    formerly: fields.get('formerly')?.split(',').filter(isNodeId),
     replay: replay(fields),
     state: json(state) === undefined ? undefined : state,
     adoptionFailures: number(fields.get('adoptionFailures'))
@@ -59,6 +63,23 @@ function replay (fields: Map<string, string>): Replay | undefined {
   const subscriptions = json(fields.get('subscriptions') ?? '[]')
   if (initialize === undefined || !isObject(json(initialize)) || !isStrings(subscriptions)) return undefined
   return { initialize, logLevel: fields.get('logLevel'), subscriptions }
+}
+
+/** What a node says of itself in its records; a node of format 0 leaves what it finds. */
+export function ownerField ({ incarnation, reached }: Pick<NodeIdentity, 'incarnation' | 'reached'>): [field: string, value: string] {
+  return ['owner', `${incarnation} ${FORMAT} ${reached === true ? 1 : 0}`]
+}
+
+/** The field of a record that is given back to its owner. */
+export function formerOwnerField ({ epoch, owner }: Pick<SessionRecord, 'epoch' | 'owner'>): [field: string, value: string] {
+  return owner === undefined ? ['owner', ''] : ['owner', `${epoch.slice(0, epoch.lastIndexOf('.'))} ${owner.format} ${owner.reached ? 1 : 0}`]
+}
+
+/** Undefined where it is not of the record's owner. */
+function ownerFacts (text: string | undefined, epoch: string | undefined): OwnerFacts | undefined {
+  const [, incarnation, format, reached] = /^(\S+) (\d{1,9}) ([01])$/.exec(text ?? '') ?? []
+  if (incarnation === undefined || epoch?.startsWith(`${incarnation}.`) !== true) return undefined
+  return { format: Number(format), reached: reached === '1' }
 }
 
 function clientInfo (text: string | undefined): SessionRecord['clientInfo'] {

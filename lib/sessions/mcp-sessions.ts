@@ -14,10 +14,26 @@ export interface Counters {
   adopted: number
   /** Requests that another node has answered. */
   forwarded: number
+  /** Owners that were taken for gone though something that is no proof of them answered at their url. */
+  disbelieved: number
   /** By why they ended. */
   ended: Readonly<Record<Ended, number>>
   /** By `data.reason` of the answer. */
   refused: Readonly<Record<string, number>>
+}
+
+/** What came of taking a node out of service. */
+export interface Drained {
+  /** Sessions that were given up for other nodes to adopt. */
+  handedOver: number
+  /** Calls that were in flight when the grace was over, and were answered. */
+  finished: number
+  /** Calls that ended with an error, or will, since the time was over. */
+  lost: number
+  /** Milliseconds that it took. */
+  took: number
+  /** Milliseconds of `drain.timeout` that were not needed. */
+  left: number
 }
 
 /** `app.mcpSessions`. */
@@ -65,19 +81,21 @@ export interface McpSessions {
   /**
    * Takes this node out of service; await it before `app.close()`. The node
    * leaves the proxy's pool, after `drain.grace` takes no new sessions, calls in
-   * flight get up to `drain.timeout`, then streams end. With `orphan: 'adopt'`
+   * flight get up to `drain.timeout`, then streams end, the server stops to listen, and
+   * each connection serves one more request. With `orphan: 'adopt'`
    * each session is given up as soon as it is idle, and goes on on the node that
    * its client asks next; else it ends with `app.close()`. `signal` cuts grace
    * and timeout short. Called again, it returns the same promise.
    */
-  drain: (how?: { signal?: AbortSignal }) => Promise<void>
+  drain: (how?: { signal?: AbortSignal }) => Promise<Drained>
 }
 
 /** The public face of the sessions. */
-export function mcpSessions ({ sessions, refused, forwarded, drain, log }: {
+export function mcpSessions ({ sessions, refused, forwarded, disbelieved, drain, log }: {
   sessions: Sessions
   refused: Record<string, number>
   forwarded: { count: number }
+  disbelieved: { count: number }
   drain: McpSessions['drain']
   log: FastifyBaseLogger
 }): McpSessions {
@@ -106,7 +124,7 @@ export function mcpSessions ({ sessions, refused, forwarded, drain, log }: {
   return {
     get size () { return sessions.size },
     node,
-    counters: { get opened () { return sessions.opened.count }, get adopted () { return sessions.adopted.count }, get forwarded () { return forwarded.count }, ended: sessions.ended, refused },
+    counters: { get opened () { return sessions.opened.count }, get adopted () { return sessions.adopted.count }, get forwarded () { return forwarded.count }, get disbelieved () { return disbelieved.count }, ended: sessions.ended, refused },
     get: id => sessions.get(id),
 
     async has (id) {

@@ -1,4 +1,5 @@
 import { DirectoryUnavailableError, NodeDuplicateError } from '../errors.ts'
+import { FORMAT } from '../format.ts'
 import { tagOf } from '../session-id.ts'
 import { fromCursor, toCursor } from './cursor.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from './directory.ts'
@@ -37,6 +38,7 @@ export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirect
  */
 class MemoryDirectory implements SessionDirectory {
   readonly kind = 'memory'
+  readonly doubtful = false
   readonly #node: NodeIdentity
   readonly #ttl: number
   readonly #space: MemorySpace
@@ -125,11 +127,15 @@ class MemoryDirectory implements SessionDirectory {
     if (!record) return { status: 'unknown' }
     const owner = this.#ownerOf(record)?.node
     if (!owner || record.released || record.node === this.#node.id) return { status: 'orphaned', record: { ...record } }
-    return { status: 'misrouted', record: { ...record }, tag: owner.tag, url: owner.url }
+    return { status: 'misrouted', record: { ...record }, tag: owner.tag, url: owner.url, format: FORMAT }
   }
 
   /** Who is alive here and who is gone is known at once. */
   async watch (_record: SessionRecord, _bound: number): Promise<void> {}
+
+  async closing (): Promise<string[]> {
+    return []
+  }
 
   lastSeen (tag: string): NodeStatus | undefined {
     const seen = tag === this.#node.tag ? undefined : this.#space.lastSeen.get(tag)
@@ -238,7 +244,7 @@ function isAsSeen (record: SessionRecord, seen: SessionRecord): boolean {
 
 function statusOf ({ node: { id, url, tag }, owner }: MemoryNode): NodeStatus {
   const state = owner.draining ? 'draining' : 'up'
-  return { id, url, tag, state, sessions: owner.size, room: owner.draining ? 0 : owner.room }
+  return { id, url, tag, state, sessions: owner.size, room: owner.draining ? 0 : owner.room, format: FORMAT }
 }
 
 type Place = Pick<SessionRecord, 'node' | 'lastSeenAt' | 'id'>

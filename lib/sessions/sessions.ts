@@ -103,12 +103,16 @@ export class Sessions implements DirectoryOwner {
   }
 
   get size (): number { return this.#store.size }
+  /** Sessions that are being made, or taken over. */
+  get expected (): number { return this.#store.expected }
   get draining (): boolean { return this.state !== 'open' }
   get room (): number { return this.draining ? 0 : this.#store.room }
   get leased (): boolean { return this.#parts.lease?.running ?? true }
   get (id: string): LocalSession | undefined { return this.#store.get(id) }
   has (id: string): boolean { return this.#store.has(id) }
   ids (): Iterable<string> { return this.#store.ids() }
+  /** The epoch under which a session is held here, or is being moved here; undefined when it is neither. */
+  holds (id: string): string | undefined { return (this.#store.get(id) ?? this.#arriving.get(id))?.epoch }
   values (): Iterable<LocalSession> { return this.#store.values() }
   record (id: string): NewRecord | undefined { return (this.#store.get(id) ?? this.#leaving.get(id)?.session)?.record() ?? this.#last.get(id) }
   beating (): (gone: boolean) => void { return this.#parts.lease?.beating() ?? (() => {}) }
@@ -202,7 +206,7 @@ export class Sessions implements DirectoryOwner {
       },
       onInitializeFailed: () => {
         this.#store.unreserve(key)
-        this.#builder.close(id, server)
+        this.#builder.discard(id, server)
       },
       ...this.#adoptable(() => session)
     })
@@ -216,7 +220,7 @@ export class Sessions implements DirectoryOwner {
     // A session that opened now would outlive its node, its record with it.
     if (this.#ended !== undefined || this.state === 'superseded') {
       this.#store.unreserve(key)
-      this.#builder.close(id, server)
+      this.#builder.discard(id, server)
       return 'node_closing'
     }
     transport.post([message], false, exchange, extra)

@@ -103,7 +103,7 @@ export async function ask (url: string, { method = 'POST', headers = {}, body }:
 
 /** The same up to the headers of the answer. */
 export async function begin (url: string, { method = 'POST', headers = {}, body }: { method?: string, headers?: OutgoingHttpHeaders | string[], body?: string | Buffer } = {}): Promise<IncomingMessage> {
-  const sent = request(url, { method, headers: headers as OutgoingHttpHeaders, agent: false })
+  const sent = request(url, { method, headers: headers as OutgoingHttpHeaders, agent: false, maxHeaderSize: 1 << 20 })
   sent.end(body)
   const [answer] = await once(sent, 'response') as [IncomingMessage]
   return answer

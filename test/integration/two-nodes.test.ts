@@ -7,6 +7,7 @@ import type { McpStickyOptions } from '../../lib/index.ts'
 import { startApp } from '../fixtures/app.ts'
 import type { StartedApp } from '../fixtures/app.ts'
 import { connect1 } from '../fixtures/clients.ts'
+import { freePort } from '../fixtures/free-port.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
 import { startNodeProcess } from '../fixtures/node-process.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
@@ -89,10 +90,15 @@ t.test('has_session: here, elsewhere, orphaned, nowhere', async t => {
 
 t.test('an unknown id is a 404 with another reason; ids that cannot be ours too', async t => {
   const { nodes: [a] } = await startNodes(t, 1)
-  for (const id of [`${'1'.repeat(16)}.${'b'.repeat(22)}`, '5f0c5f9e-7d52-4f5e-9a39-8f1f5a0f6f0b', 'x']) {
-    t.match(await inSession(a!.url, id, call('count')), { status: 404, body: { error: { code: -32001, data: { reason: 'unknown' } } } }, id)
+  for (const id of [`${'1'.repeat(16)}.${'b'.repeat(22)}`, '5f0c5f9e-7d52-4f5e-9a39-8f1f5a0f6f0b', 'x', 'a,b', 'x'.repeat(129), '!~'.repeat(5000)]) {
+    const unknown = { status: 404, body: { error: { code: -32001, data: { reason: 'unknown' } } } }
+    t.match(await inSession(a!.url, id, call('count')), unknown, id)
+    for (const method of ['GET', 'DELETE'] as const) t.match(await send(a!.url, { method, headers: { 'mcp-session-id': id } }), unknown, `${method} ${id}`)
+    t.match(await inSession(a!.url, id, initialize), { status: 200, headers: { 'mcp-session-id': /./ } }, `initialize with ${id}`)
   }
-  for (const id of ['a b', 'x'.repeat(129), 'é']) {
+  t.match(await inSession(a!.url, '', call('count')), { status: 400, body: { error: { data: { reason: 'session_required' } } } }, 'an empty field is none')
+  t.match(await inSession(a!.url, '', initialize), { status: 200, headers: { 'mcp-session-id': /./ } })
+  for (const id of ['a b', 'é']) {
     t.match(await inSession(a!.url, Buffer.from(id).toString('latin1'), call('count')), { status: 400, body: { error: { data: { reason: 'session_malformed' } } } }, id)
   }
   const twice = await send(a!.url, { body: call('count'), headers: { 'mcp-session-id': ['one', 'two'] } })
@@ -191,7 +197,7 @@ t.test('onClose cleans this node\'s records and no others, whatever the servers 
   for (let i = 0; i < 20; i++) await open(a!.url)
   const stays = await open(b!.url)
   await a!.app.close()
-  t.same((await keys()).filter(key => !key.startsWith('node:node-1')), ['nodes', `session:${stays}`])
+  t.same((await keys()).filter(key => !key.startsWith('node:node-1')), ['nodes', 'secret', `session:${stays}`])
   t.equal((await inSession(b!.url, stays, call('count'))).status, 200)
 })
 
@@ -206,12 +212,13 @@ t.test('with @fastify/redis, registered first, Redis is cleaned before the clien
     await app.close()
     t.equal(await client.exists(`${keyPrefix}session:${id}`), 0)
   }
-  t.same(await client.keys(`${keyPrefix}*`), [])
+  t.same(await client.keys(`${keyPrefix}*`), [`${keyPrefix}secret`], 'what nodes prove themselves with is for those to come')
 })
 
 t.test('a second live node of the same id or url does not start', async t => {
-  const { nodes: [a], keyPrefix } = await startNodes(t, 1, () => ({ node: { id: 'one', url: 'http://10.0.0.1:3000', heartbeat: HEARTBEAT } }))
-  for (const node of [{ id: 'one', heartbeat: HEARTBEAT }, { id: 'two', url: 'http://10.0.0.1:3000', heartbeat: HEARTBEAT }]) {
+  const url = `http://127.0.0.1:${await freePort()}`
+  const { nodes: [a], keyPrefix } = await startNodes(t, 1, () => ({ node: { id: 'one', url, heartbeat: HEARTBEAT } }))
+  for (const node of [{ id: 'one', heartbeat: HEARTBEAT }, { id: 'two', url, heartbeat: HEARTBEAT }]) {
     await t.rejects(startApp(t, { redis: connect(t, redis), keyPrefix, node }), { code: 'MCP_STICKY_ERR_NODE_DUPLICATE' })
   }
   t.equal((await send(a!.url, { body: initialize })).status, 200)
