@@ -31,7 +31,7 @@ export function startChild ({ command, args, env = {}, isReady, show }: {
   const before: string[] = []
   const ready = new Promise<void>((resolve, reject) => {
     if (typeof isReady === 'function') isReady().then(resolve, reject)
-    ended.then(how => reject(new Error(`${command} ended (${how}) before it was ready.\n${before.join('\n')}`)))
+    ended.then(how => reject(new Error(`${command} ended (${how}) before it was ready.\n${before.join('\n')}`)), reject)
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', line => {
         if (started) return show(line)

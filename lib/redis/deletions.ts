@@ -14,6 +14,8 @@ export interface DeletionsParts {
   records: Pick<OwnRecords, 'drop' | 'unlist'>
   /** Somebody asked for the end of a session that others have by now, or may have as well. False: they can't be told yet. */
   onOthers: (id: string, by: Remover) => boolean
+  /** Redis refused a command, or did not answer it. */
+  onFailed: (err: unknown) => void
 }
 
 /**
@@ -47,7 +49,7 @@ export class Deletions {
         if (this.#writing.get(id) !== all) return
         this.#writing.delete(id)
         if (this.#releases.has(id) || this.#strays.has(id)) this.#flushSoon()
-      })
+      }).catch(this.#parts.onFailed)
     }
   }
 
@@ -124,7 +126,7 @@ export class Deletions {
     if (this.#closed) return
     this.#soon ??= setImmediate(() => {
       this.#soon = undefined
-      this.flush()
+      this.flush().catch(this.#parts.onFailed)
     })
   }
 

@@ -49,7 +49,7 @@ export class Heartbeat {
    * @throws NodeDuplicateError
    */
   async start (): Promise<void> {
-    this.#timer = setInterval(() => { this.#tick() }, this.#parts.interval).unref()
+    this.#timer = setInterval(() => { this.#tick().catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
     const claiming = this.#claim().finally(() => { this.#turning = undefined })
     this.#turning = claiming.catch(() => {})
     try {

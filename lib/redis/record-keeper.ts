@@ -24,6 +24,8 @@ export interface KeeperParts {
   owner: DirectoryOwner
   /** Somebody asked for the end of a session that others have by now, or may have as well. False: they can't be told yet. */
   onOthers: (id: string, by: Remover) => boolean
+  /** Redis refused a command, or did not answer it. */
+  onFailed: (err: unknown) => void
 }
 
 /**
@@ -37,7 +39,7 @@ export class RecordKeeper {
   readonly #owner: DirectoryOwner
   readonly #deletions: Deletions
   readonly #touches = new TouchThrottle()
-  readonly #changes = new Changes(() => { this.#writeChanges() })
+  readonly #changes: Changes
   readonly #reclaims = new Gather<Reclaimed>(ids => this.#reclaim(ids))
   /** Sessions whose record is to be renewed, or written if it is missing. */
   readonly #due = new Set<string>()
@@ -46,12 +48,13 @@ export class RecordKeeper {
   #givingUp = 0
   #cleared = false
 
-  constructor ({ link, records, closeSet, owner, onOthers }: KeeperParts) {
+  constructor ({ link, records, closeSet, owner, onOthers, onFailed }: KeeperParts) {
+    this.#changes = new Changes(() => { this.#writeChanges().catch(onFailed) })
     this.#link = link
     this.#records = records
     this.#closeSet = closeSet
     this.#owner = owner
-    this.#deletions = new Deletions({ link, records, onOthers })
+    this.#deletions = new Deletions({ link, records, onOthers, onFailed })
   }
 
   /** Writes a new record; false when Redis did not acknowledge it in time and it stays due. */

@@ -137,7 +137,7 @@ class RedisDirectory implements SessionDirectory {
       report: () => ({ state: owner.draining ? 'draining' : 'up', sessions: owner.size, room: owner.draining ? 0 : owner.room }),
       beating: () => this.#beating(),
       onBeat: beat => this.#onBeat(beat),
-      onTick: () => this.#flush(),
+      onTick: () => this.#flushNow(),
       onFailed: err => this.#beatFailed(err),
       onAccepted: () => { if (this.#doubt.accept()) this.#availability.accepted() },
       onSuperseded: (by, err) => {
@@ -243,7 +243,7 @@ class RedisDirectory implements SessionDirectory {
   }
 
   announce (): void {
-    this.#heartbeat?.hurry()
+    this.#hurry()
   }
 
   async stop (ids: string[], bound: number, { giveUp = false }: { giveUp?: boolean } = {}): Promise<number> {
@@ -329,8 +329,16 @@ class RedisDirectory implements SessionDirectory {
 
   #tellOthers (id: string, by: Remover): boolean {
     const asked = this.#removals.ask(id, by)
-    this.#flush()
+    this.#flushNow()
     return asked
+  }
+
+  #flushNow (): void {
+    this.#flush().catch(err => this.#failed(err))
+  }
+
+  #hurry (): void {
+    this.#heartbeat?.hurry().catch(err => this.#failed(err))
   }
 
   async #flush (): Promise<void> {
@@ -361,7 +369,7 @@ class RedisDirectory implements SessionDirectory {
   #answering (outage: number): void {
     // The others could not beat either.
     if (outage > this.#options.heartbeat) this.#doubt.raise()
-    this.#heartbeat?.hurry()
+    this.#hurry()
   }
 
   #reconnected (): void {
@@ -369,7 +377,7 @@ class RedisDirectory implements SessionDirectory {
     if (!this.#heartbeat) return
     this.#doubt.raise()
     this.#recheck()
-    this.#heartbeat.startOver()
+    this.#heartbeat.startOver().catch(err => this.#failed(err))
   }
 
   /** Whatever was written may be lost. */

@@ -48,7 +48,7 @@ export class Watch {
       waiters.add(waiter)
       if (this.#waiting.has(node)) return
       this.#waiting.set(node, waiters)
-      this.#look(node, waiters)
+      this.#look(node, waiters).catch(this.#parts.onFailed)
     })
   }
 
@@ -68,7 +68,7 @@ export class Watch {
       onFailed(err)
     }
     if (waiters.size === 0) this.#waiting.delete(id)
-    else setTimeout(() => { this.#look(id, waiters) }, Math.max(CLOSEST, heartbeat / LOOKS)).unref()
+    else setTimeout(() => { this.#look(id, waiters).catch(onFailed) }, Math.max(CLOSEST, heartbeat / LOOKS)).unref()
   }
 
   #settled (waiter: Waiter, node: NodeState | undefined): boolean {

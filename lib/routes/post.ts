@@ -92,7 +92,7 @@ function open (context: RouteContext, asked: Asked, message: JsonRpcRequest, cal
     principal: caller.principal,
     exchange: new ReplyExchange(reply, unsent),
     extra: new MessageExtra(request, caller.authInfo),
-    onOpened: sessionId => reply.header('mcp-session-id', sessionId)
+    onOpened: sessionId => { reply.header('mcp-session-id', sessionId) }
   }).then(full => {
     if (full === 'principal_limit') return refuse(reply, full, { id })
     if (full !== undefined) return openElsewhere(context, asked, full)

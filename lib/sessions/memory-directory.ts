@@ -122,10 +122,14 @@ class MemoryDirectory implements SessionDirectory {
   release (id: string, by?: Remover): void {
     const record = this.#space.records.get(id)
     if (record && this.#owns(record)) this.#space.records.delete(id)
-    else if (by !== undefined) this.remove(id, by)
+    else if (by !== undefined) this.#remove(id, by)
   }
 
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown'> {
+    return this.#remove(id, by)
+  }
+
+  #remove (id: string, by: Remover): 'removed' | 'unknown' {
     const record = this.#read(id)
     if (!record || (by !== 'any' && by.principal !== record.principal)) return 'unknown'
     this.#space.records.delete(id)

@@ -329,7 +329,7 @@ export class Sessions implements DirectoryOwner {
     this.#parts.log.debug({ session: shortId(session.id), why }, 'mcp session ended')
     if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') this.#directory.release(session.id, by)
     // Whoever took it goes on with its events.
-    if (why !== 'taken') session.transport.forgetEvents()
+    if (why !== 'taken') this.#forgetEvents(session)
     this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
   }
 
@@ -431,12 +431,16 @@ export class Sessions implements DirectoryOwner {
       this.ended.shutdown++
       return this.#close(session)
     })
-    if (!giveUp) for (const { transport } of sessions) transport.forgetEvents()
+    if (!giveUp) for (const session of sessions) this.#forgetEvents(session)
     const [left] = await Promise.all([
       this.#directory.stop(ids, bound, { giveUp }),
       within(bound, Promise.all(closed))
     ])
     if (left > 0) this.#parts.log.warn({ left }, 'session records were left in the directory; they expire by themselves')
+  }
+
+  #forgetEvents ({ id, transport }: LocalSession): void {
+    transport.forgetEvents().catch(error => this.#parts.log.warn({ err: error, session: shortId(id) }, 'the events of an mcp session were left in the event store; they expire by themselves'))
   }
 
   async #close (session: LocalSession): Promise<void> {

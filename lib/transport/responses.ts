@@ -48,7 +48,8 @@ export class Responses {
 
   /** The server could not take a request. */
   fail (id: RequestId): void {
-    if (this.#parts.calls.has(id)) this.respond(failure(id, 'Internal error'))
+    const { calls, log } = this.#parts
+    if (calls.has(id)) this.respond(failure(id, 'Internal error'))?.catch(error => log.error('a call could not be answered', { err: error }))
   }
 
   /** Answers a call because the session ends. */

@@ -68,7 +68,7 @@ export class SseStream {
     if (prime && this.name !== undefined) {
       // The id is on its way: a message that comes now must not think the stream mute.
       this.#resumable = true
-      this.#step(async () => {
+      this.#queue(async () => {
         const id = await this.#keeping!.store({})
         if (id === undefined) this.#resumable = false
         else this.#out?.write(primingFrame(id))
@@ -232,14 +232,19 @@ export class SseStream {
 
   #after (action: () => void): void {
     if (this.#tail === undefined) action()
-    else this.#step(async () => action())
+    else this.#queue(async () => action())
   }
 
   #step<T> (step: () => Promise<T>): Promise<T> {
     const done = (this.#tail ?? Promise.resolve()).then(step)
-    this.#tail = done.catch(error => {
+    this.#queue(() => done)
+    return done
+  }
+
+  /** A step whose failure is for the log alone. */
+  #queue (step: () => Promise<unknown>): void {
+    this.#tail = (this.#tail ?? Promise.resolve()).then(step).catch(error => {
       this.#host.log.error('a stream failed', { err: error })
     })
-    return done
   }
 }
