@@ -30,7 +30,7 @@ const CANDIDATES = 3
 /** Why a request for a session that is not here is refused. */
 export type AffinityRefusal =
   | 'unknown' | 'misrouted' | 'orphaned' | 'not_owner' | 'owner_unreachable' | 'owner_lost'
-  | 'adoption_failed' | 'node_full' | 'node_closing' | 'directory_unavailable'
+  | 'adoption_failed' | 'newer_format' | 'node_full' | 'node_closing' | 'directory_unavailable'
 
 /** A request for a session, and who sent it. */
 export interface Errand {
@@ -100,6 +100,7 @@ export class Affinity {
       const decision = decide(location, policies, asking)
       if (decision.do === 'refuse') return refusal(decision.reason, { ...decision, owner: ownerOf(location) })
       const { record } = decision
+      if (decision.do === 'leave') return this.#elsewhere(errand, 'newer_format', decision.reader)
       const outcome = decision.do === 'forward' ? await this.#forward(errand, decision.url) : await this.#adopt(errand, record)
       if (typeof outcome === 'object') return outcome
       if (reply.raw.destroyed) return { do: 'nothing' }
@@ -116,13 +117,13 @@ export class Affinity {
 
   /**
    * Lets another node take what does not fit here: the one with the most room,
-   * or the next. False: there is none, and nothing was answered.
+   * or the next, of this format or newer. Undefined: there is none, and nothing was answered.
    */
-  async delegate ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>): Promise<Found | undefined> {
+  async delegate ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>, format = 0): Promise<Found | undefined> {
     const { forwarder } = this.#parts
     if (forwarder === undefined || isHop(request)) return undefined
     this.#began({ request, reply })
-    for (const { url } of await this.#candidates()) {
+    for (const { url } of await this.#candidates(format)) {
       const forwarded = await this.#passOn({ request, reply, lastWords }, url!)
       if (forwarded.outcome === 'answered') return this.#counted()
       if (forwarded.outcome === 'lost') return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
@@ -142,7 +143,8 @@ export class Affinity {
     let url: string | undefined
     try {
       const decision = decide(await directory.locate(id), policies, { principal: key, hop: false })
-      url = decision.do === 'forward' ? decision.url : undefined
+      if (decision.do === 'forward') url = decision.url
+      if (decision.do === 'leave') url = (await this.#candidates(decision.reader))[0]?.url
     } catch (error) {
       if (!(error instanceof DirectoryUnavailableError)) throw error
       url = this.#urlOf(id)
@@ -208,9 +210,9 @@ export class Affinity {
   }
 
   /** The session cannot be adopted here: another node may, first of all the one that asks. */
-  async #elsewhere (errand: Errand, reason: 'node_closing' | 'node_full'): Promise<Found> {
+  async #elsewhere (errand: Errand, reason: 'node_closing' | 'node_full' | 'newer_format', format = 0): Promise<Found> {
     if (isHop(errand.request)) return refusal('not_owner')
-    return await this.delegate(errand) ?? refusal(reason, { retryAfter: RETRY_AFTER })
+    return await this.delegate(errand, format) ?? refusal(reason, { retryAfter: RETRY_AFTER })
   }
 
   /** Nobody can say where the session is: the node that opened it may still have it. */
@@ -228,7 +230,7 @@ export class Affinity {
     return tag === undefined ? undefined : this.#parts.directory.lastSeen(tag)?.url
   }
 
-  async #candidates (): Promise<NodeStatus[]> {
+  async #candidates (least: number): Promise<NodeStatus[]> {
     const { directory, sessions } = this.#parts
     let nodes: NodeStatus[]
     try {
@@ -238,7 +240,7 @@ export class Affinity {
       throw error
     }
     return nodes
-      .filter(({ id, url, state, room }) => id !== sessions.node.id && url !== undefined && url !== sessions.node.url && state === 'up' && room > 0)
+      .filter(({ id, url, state, room, format = 0 }) => format >= least && id !== sessions.node.id && url !== undefined && url !== sessions.node.url && state === 'up' && room > 0)
       .sort((a, b) => b.room - a.room || a.sessions - b.sessions)
       .slice(0, CANDIDATES)
   }

@@ -1,3 +1,4 @@
+import { FORMAT } from '../format.ts'
 import type { Location, SessionRecord } from '../sessions/directory.ts'
 
 export interface Policies {
@@ -18,6 +19,8 @@ export type Decision =
   | { do: 'refuse', reason: 'unknown' | 'misrouted' | 'orphaned' | 'not_owner', data?: { node: string } }
   | { do: 'forward', url: string, record: SessionRecord }
   | { do: 'adopt', record: SessionRecord }
+  /** Nodes of a newer format alone may adopt it. */
+  | { do: 'leave', record: SessionRecord, reader: number }
 
 /** After so many adoptions that failed nobody tries another. */
 const ATTEMPTS = 3
@@ -35,6 +38,9 @@ export function decide (location: Location, { misroute, orphan }: Policies, { pr
     if (misroute === 'forward' && !hop && location.url !== undefined) return { do: 'forward', url: location.url, record }
     return refusal('misrouted', { node: location.tag })
   }
+  const { reader = 0 } = record
+  // What it says further is not for us to understand.
+  if (orphan === 'adopt' && reader > FORMAT) return hop ? refusal('orphaned') : { do: 'leave', record, reader }
   const adoptable = orphan === 'adopt' && record.replay !== undefined && record.adoptionFailures < ATTEMPTS
   return adoptable ? { do: 'adopt', record } : refusal('orphaned')
 

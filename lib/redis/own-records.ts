@@ -2,7 +2,7 @@ import type { NewRecord, NodeIdentity, SessionRecord } from '../sessions/directo
 import { Gather } from './gather.ts'
 import type { Keys } from './keys.ts'
 import type { Call, Link } from './link.ts'
-import { changeable, toHash } from './record-hash.ts'
+import { changeable, formerFields, ownerFields, toHash } from './record-hash.ts'
 import { addRecord, claimRecord, dropRecord, releaseRecord, renewRecord, touchIndex, trimIndex, unclaimRecord } from './record-scripts.ts'
 
 /** The index outlives its node, for listing and for whoever cleans up: 30 days. */
@@ -58,8 +58,9 @@ export class OwnRecords {
 
   /** Writes a record unless another owner has one. */
   write (record: NewRecord, bound?: number): Write {
-    const { link, keys, node: { epoch, url }, ttl } = this.#parts
-    const args = [...this.#ours(), epoch, String(ttl), 'url', url ?? '', ...toHash(record)]
+    const { link, keys, node, ttl } = this.#parts
+    const { epoch } = node
+    const args = [...this.#ours(), epoch, String(ttl), ...ownerFields(node), ...toHash(record)]
     const written = link.issue({ script: addRecord, key: keys.session(record.id), args }, bound)
     const indexed = link.issue(this.#indexed([record.id]), bound)
     const outcome = async () => {
@@ -71,8 +72,9 @@ export class OwnRecords {
   }
 
   async renew (updates: Update[]): Promise<Renewed> {
-    const { keys, node: { epoch, url }, ttl } = this.#parts
-    const args = [...this.#ours(), epoch, String(ttl), 'url', url ?? '']
+    const { keys, node, ttl } = this.#parts
+    const { epoch } = node
+    const args = [...this.#ours(), epoch, String(ttl), ...ownerFields(node)]
     const outcomes = await this.#all(updates.map(({ id, changes }) =>
       ({ script: renewRecord, key: keys.session(id), args: changes ? [...args, ...changeable(changes)] : args })))
     const those = (outcome: number | undefined) => updates.flatMap(({ id }, i) => outcomes[i] === outcome ? [id] : [])
@@ -112,7 +114,7 @@ export class OwnRecords {
   async claim ({ id, node, epoch, released }: SessionRecord): Promise<string | undefined> {
     const { link, keys, node: own, ttl } = this.#parts
     const written = own.epoch
-    const args = [...this.#ours(), written, String(ttl), own.url ?? '', node, epoch, released === true ? '1' : '']
+    const args = [...this.#ours(), written, String(ttl), node, epoch, released === true ? '1' : '', ...ownerFields(own)]
     return Number(await link.run(claimRecord, keys.session(id), args)) === 1 ? written : undefined
   }
 
@@ -122,9 +124,10 @@ export class OwnRecords {
   }
 
   /** Gives a claimed record back to the owner that it had. */
-  async unclaim ({ id, node, epoch, url, released, formerly, lastSeenAt }: SessionRecord): Promise<void> {
+  async unclaim (record: SessionRecord): Promise<void> {
     const { keys, node: own } = this.#parts
-    const args = [...this.#ours(), 'node', node, 'epoch', epoch, 'url', url ?? '', 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
+    const { id, node, epoch, released, formerly, lastSeenAt } = record
+    const args = [...this.#ours(), 'node', node, 'epoch', epoch, ...formerFields(record), 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
     const calls: Call[] = [{ script: unclaimRecord, key: keys.session(id), args }]
     // Given up by this very node: it stays in our index.
     if (node !== own.id) calls.push(this.#trimmed([id]))

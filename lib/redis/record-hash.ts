@@ -1,4 +1,5 @@
-import type { NewRecord, Replay, SessionRecord } from '../sessions/directory.ts'
+import { FORMAT, OLDEST_READER } from '../format.ts'
+import type { NewRecord, NodeIdentity, Replay, SessionRecord } from '../sessions/directory.ts'
 
 const NAME = 256
 const VERSION = 64
@@ -22,6 +23,16 @@ export function changeable ({ replay, state }: NewRecord): string[] {
     'subscriptions', replay ? JSON.stringify(replay.subscriptions) : '',
     'state', state ?? ''
   ]
+}
+
+/** What a node says of itself in each record that it writes, claims or renews. */
+export function ownerFields ({ incarnation, url }: Pick<NodeIdentity, 'incarnation' | 'url'>): string[] {
+  return ['url', url ?? '', 'format', `${FORMAT}:${incarnation}`, 'reader', String(OLDEST_READER)]
+}
+
+/** The same fields as the owner had them that a record was read with. */
+export function formerFields ({ url, epoch, format, reader }: SessionRecord): string[] {
+  return ['url', url ?? '', 'format', format === undefined ? '' : `${format}:${epoch.slice(0, epoch.lastIndexOf('.'))}`, 'reader', reader === undefined ? '' : String(reader)]
 }
 
 /**
@@ -50,8 +61,23 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
     formerly: fields.get('formerly')?.split(','),
     replay: replay(fields),
     state: json(state) === undefined ? undefined : state,
-    adoptionFailures: number(fields.get('adoptionFailures'))
+    adoptionFailures: number(fields.get('adoptionFailures')),
+    format: formatOf(fields),
+    reader: version(fields.get('reader'))
   }
+}
+
+/**
+ * The format of the owner: of one that has written it, since a node of format 0
+ * that takes a record over leaves the field as it is.
+ */
+function formatOf (fields: Map<string, string>): number | undefined {
+  const [, format, incarnation] = /^(\d+):(.+)$/.exec(fields.get('format') ?? '') ?? []
+  return incarnation !== undefined && fields.get('epoch')?.startsWith(`${incarnation}.`) ? version(format) : undefined
+}
+
+function version (text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined
 }
 
 function replay (fields: Map<string, string>): Replay | undefined {

@@ -100,13 +100,13 @@ return 1`)
  * seen released must be so still: its owner may have taken it back under the
  * same epoch. One that is ours is an earlier claim. The node that it is taken
  * from is noted (at most eight are): it may only be frozen, and hold the session still.
- * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), our url or '', then
- * the node and epoch it was seen with, '1' if it was released or ''.
+ * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), the node and epoch it
+ * was seen with, '1' if it was released or '', then field, value, ... of its new owner.
  * Returns 1 claimed, 0 another owner's, -1 absent.
  */
-export const claimRecord = script(`${OWNER}
+export const claimRecord = script(`${OWNER}${PUT}
 if not owner[1] then return -1 end
-local seen = owner[1] == ARGV[6] and epoch == ARGV[7] and (owner[3] or ARGV[8] == '')
+local seen = owner[1] == ARGV[5] and epoch == ARGV[6] and (owner[3] or ARGV[7] == '')
 if not seen and (not ours or owner[3]) then return 0 end
 if owner[1] ~= ARGV[1] and not owner[3] then
   local nodes = { owner[1] }
@@ -117,8 +117,8 @@ if owner[1] ~= ARGV[1] and not owner[3] then
 end
 ${NOW}
 redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
-redis.call('HDEL', KEYS[1], 'released', 'url')
-if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'url', ARGV[5]) end
+redis.call('HDEL', KEYS[1], 'released')
+put(8)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
 

@@ -33,6 +33,10 @@ export interface SessionRecord {
   state?: string | undefined
   /** Adoptions of this session that failed since it last lived. */
   adoptionFailures: number
+  /** The format of the owner that wrote it (lib/format.ts). Absent: 0. */
+  format?: number | undefined
+  /** The oldest format whose nodes may serve its session. Absent: 0. */
+  reader?: number | undefined
 }
 
 /** What a fresh MCP server is told so that it stands where the lost one stood. */
@@ -76,6 +80,8 @@ export interface NodeStatus {
   sessions: number
   /** How many more it takes; 0 while it drains. */
   room: number
+  /** The format that it speaks (lib/format.ts). Absent: 0. */
+  format?: number | undefined
 }
 
 /** Where an id that this process doesn't hold stands. */
