@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { NodeDuplicateError } from '../errors.ts'
 import type { NodeIdentity } from '../sessions/directory.ts'
-import type { Beat, NodeRegistry, NodeState } from './node-registry.ts'
+import type { Beat, NodeRegistry } from './node-registry.ts'
+import type { NodeState } from './node-state.ts'
 
 /** A live node has our id or url. */
 export class Rival extends Error {

@@ -1,7 +1,8 @@
 import type { NodeIdentity } from '../sessions/directory.ts'
 import { checkUrl, claimId, Rival } from './claim.ts'
 import type { CloseSet } from './close-set.ts'
-import type { Beat, NodeRegistry, NodeState, Report } from './node-registry.ts'
+import type { Beat, NodeRegistry, Report } from './node-registry.ts'
+import type { NodeState } from './node-state.ts'
 
 export interface HeartbeatParts {
   registry: NodeRegistry

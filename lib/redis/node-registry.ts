@@ -2,6 +2,8 @@ import type { NodeIdentity, NodeStatus } from '../sessions/directory.ts'
 import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
 import { addMembers, beatNode, dropNode, readMembers, readNode, removeMembers } from './node-scripts.ts'
+import { isNodeId, readNodeState, type NodeState } from './node-state.ts'
+import type { Unreadable } from './unreadable.ts'
 
 /** Nodes that were seen once and owners that are gone: how many are remembered. */
 const REMEMBERED = 1000
@@ -11,21 +13,10 @@ const LOOK = 8
 /** What a node tells the others at each beat. */
 export type Report = Pick<NodeStatus, 'state' | 'sessions' | 'room'>
 
-/** What a node's key says. */
-export interface NodeState extends NodeStatus {
-  epoch: string
-  /** Counts the beats, so that a renewed key can be told from one that is only still there. */
-  beat: number
-  /** Milliseconds between the beats. */
-  heartbeat: number
-  /** The value as it stands in Redis. */
-  raw: string
-}
-
 /** What came of a beat: the key was renewed, was gone and has been set, or belongs to another incarnation. */
 export type Beat = 'renewed' | 'gone' | NodeState
 
-export interface RegistryOptions { link: Link, keys: Keys, node: NodeIdentity, heartbeat: number, onFailed: (err: unknown) => void }
+export interface RegistryOptions { link: Link, keys: Keys, node: NodeIdentity, heartbeat: number, unreadable: Unreadable, onFailed: (err: unknown) => void }
 
 /** The nodes in Redis: our own key, and a look at the others' that is at most one beat old. */
 export class NodeRegistry {
@@ -33,6 +24,7 @@ export class NodeRegistry {
   readonly #keys: Keys
   readonly #node: NodeIdentity
   readonly #heartbeat: number
+  readonly #unreadable: Unreadable
   readonly #onFailed: (err: unknown) => void
   #beats = 0
   #looking: Promise<Map<string, NodeState>> | undefined
@@ -45,11 +37,12 @@ export class NodeRegistry {
   readonly #gone = new Map<string, number>()
   readonly #reading = new Map<string, Promise<NodeState | undefined>>()
 
-  constructor ({ link, keys, node, heartbeat, onFailed }: RegistryOptions) {
+  constructor ({ link, keys, node, heartbeat, unreadable, onFailed }: RegistryOptions) {
     this.#link = link
     this.#keys = keys
     this.#node = node
     this.#heartbeat = heartbeat
+    this.#unreadable = unreadable
     this.#onFailed = onFailed
   }
 
@@ -58,7 +51,13 @@ export class NodeRegistry {
     const { id, url, tag, epoch } = this.#node
     const value = JSON.stringify({ url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat })
     const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
-    if (typeof outcome === 'string' && outcome.startsWith('{')) return parse(id, outcome)
+    if (typeof outcome === 'string') {
+      const other = readNodeState(id, outcome)
+      if (other) return other
+      this.#unreadable.found(keyOf(id))
+      return await this.beat(report, outcome)
+    }
+    if (Number(outcome) === 2) this.#unreadable.found(keyOf(id))
     return Number(outcome) === 1 ? 'renewed' : 'gone'
   }
 
@@ -69,7 +68,11 @@ export class NodeRegistry {
 
   /** The ids of all nodes that have, or had, sessions: sorted, the dead included. */
   async ids (): Promise<string[]> {
-    return (await this.#link.run(readMembers, this.#keys.nodes) as string[]).sort()
+    const ids = await this.#unreadable.orAbsent<string[]>('the set of nodes', this.#link.run(readMembers, this.#keys.nodes), [])
+    return ids.filter(id => {
+      if (!isNodeId(id)) this.#unreadable.found('a member of the set of nodes')
+      return isNodeId(id)
+    }).sort()
   }
 
   /** A node's key as it stands now; those who ask at the same time share the read. */
@@ -150,22 +153,22 @@ export class NodeRegistry {
   }
 
   async #readOnce (id: string): Promise<NodeState | undefined> {
-    const raw = await this.#link.run(readNode, this.#keys.node(id)) as string | null
-    if (raw === null) {
+    const raw = await this.#unreadable.orAbsent<string | null>(keyOf(id), this.#link.run(readNode, this.#keys.node(id)), null)
+    const node = raw === null ? undefined : readNodeState(id, raw)
+    if (node === undefined) {
+      if (raw !== null) this.#unreadable.found(keyOf(id))
       this.#seen.delete(id)
       return undefined
     }
-    const node = parse(id, raw)
     this.#seen.set(id, node)
     if (id !== this.#node.id) remember(this.#lastSeen, node.tag, node)
     return node
   }
 }
 
-function parse (id: string, raw: string): NodeState {
-  const state = JSON.parse(raw)
-  // Infinity is null in JSON.
-  return { ...state, room: state.room ?? Infinity, id, raw }
+/** How the log calls it. */
+function keyOf (id: string): string {
+  return `the key of the node ${id}`
 }
 
 /** The oldest makes room. */

@@ -1,22 +1,37 @@
 import { script } from './script.ts'
 
-/** Whether a node's value is of this incarnation: its epochs begin with it and a dot. */
+/**
+ * The epoch of a node's value, and whether it is of this incarnation: its epochs begin with it and
+ * a dot. A value without an epoch is none of a node's: it has neither, and may be written over.
+ */
 const INCARNATION = `
-local function mine (value, incarnation)
-  return string.sub(tostring(cjson.decode(value).epoch), 1, #incarnation) == incarnation
+local function current ()
+  local value = redis.pcall('GET', KEYS[1])
+  if type(value) ~= 'table' then return value end
+  return string.find(value.err, 'WRONGTYPE', 1, true) and '' or redis.call('GET', KEYS[1])
+end
+local function epochOf (value)
+  local read, state = pcall(cjson.decode, value)
+  return read and type(state) == 'table' and type(state.epoch) == 'string' and state.epoch
+end
+local function mine (epoch, incarnation)
+  return epoch and string.sub(epoch, 1, #incarnation) == incarnation
 end`
 
 /**
  * Claims or renews a node's key.
  * KEYS[1] node; ARGV value (JSON), incarnation and a dot, life (ms), the value that may be replaced ('' for none).
- * Returns 1 renewed, 0 set (the key was gone, or replaced), or another incarnation's value as it stands.
+ * Returns 1 renewed, 0 set (the key was gone, or replaced), 2 set (what was there was no node's), or
+ * another incarnation's value as it stands.
  */
 export const beatNode = script(`${INCARNATION}
-local value = redis.call('GET', KEYS[1])
-local renewed = value and mine(value, ARGV[2])
-if value and not renewed and value ~= ARGV[4] then return value end
+local value = current()
+local epoch = value and epochOf(value)
+local renewed = mine(epoch, ARGV[2])
+if epoch and not renewed and value ~= ARGV[4] then return value end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
-return renewed and 1 or 0`)
+if renewed then return 1 end
+return value and not epoch and 2 or 0`)
 
 /**
  * Reads a node's key.
@@ -29,9 +44,9 @@ export const readNode = script("return redis.call('GET', KEYS[1])")
  * KEYS[1] node; ARGV incarnation and a dot. Returns 1 deleted, 0 absent, -1 another incarnation's.
  */
 export const dropNode = script(`${INCARNATION}
-local value = redis.call('GET', KEYS[1])
+local value = current()
 if not value then return 0 end
-if not mine(value, ARGV[1]) then return -1 end
+if not mine(epochOf(value), ARGV[1]) then return -1 end
 return redis.call('DEL', KEYS[1])`)
 
 /**

@@ -1,5 +1,5 @@
 import type { Location, SessionRecord } from '../sessions/directory.ts'
-import type { NodeState } from './node-registry.ts'
+import type { NodeState } from './node-state.ts'
 
 const REMEMBERED = 10_000
 

@@ -19,6 +19,7 @@ import { pageIndex } from './record-scripts.ts'
 import { mayRemove, Removals } from './removals.ts'
 import { Sweeper } from './sweeper.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
+import { Unreadable } from './unreadable.ts'
 import { Watch } from './watch.ts'
 
 /** A node counts as gone after three missed beats. */
@@ -86,7 +87,7 @@ class RedisDirectory implements SessionDirectory {
     this.#doubt = new Doubt(BEATS * heartbeat)
     this.#epoch = node.epoch
     const parts = { link: this.#link, keys: this.#keys, doubt: this.#doubt, onFailed: (err: unknown) => this.#availability.failed(err) }
-    this.#registry = new NodeRegistry({ ...parts, node, heartbeat })
+    this.#registry = new NodeRegistry({ ...parts, node, heartbeat, unreadable: new Unreadable(log) })
     this.#watch = new Watch({ ...parts, registry: this.#registry, heartbeat })
     this.#reader = new RecordReader({ ...parts, registry: this.#registry })
     this.#removals = new Removals({ ...parts, reader: this.#reader })

@@ -1,6 +1,7 @@
 import type { SessionRecord } from '../sessions/directory.ts'
 import type { Doubt } from './doubt.ts'
-import type { NodeRegistry, NodeState } from './node-registry.ts'
+import type { NodeRegistry } from './node-registry.ts'
+import type { NodeState } from './node-state.ts'
 
 /** Looks at a node's key in a beat, and how close together at least, in milliseconds. */
 const LOOKS = 4
