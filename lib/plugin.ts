@@ -13,6 +13,7 @@ import { UnderWay } from './affinity/under-way.ts'
 import { AlreadyRegisteredError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
+import type { RedisClient } from './redis/client.ts'
 import { registeredClient } from './redis/registered-client.ts'
 import { redisDirectory } from './redis/session-directory.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -58,8 +59,9 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     incarnation,
     epoch: `${incarnation}.0`
   }
-  const directory = chooseDirectory(app, options, settings, node)
-  const policies = choosePolicies(settings, directory)
+  const client = registeredClient(app, options.redis)
+  const policies = choosePolicies(settings, client !== undefined)
+  const directory = chooseDirectory(app, client, settings, policies, node)
   const adopt = policies.orphan === 'adopt'
   const { heartbeat } = settings.node
   const sessions = new Sessions({
@@ -134,19 +136,28 @@ function fastifyOptions ({ prefix, logLevel, logSerializers }: McpStickyOptions)
   }
 }
 
-function chooseDirectory (app: FastifyInstance, options: McpStickyOptions, settings: Settings, node: NodeIdentity): SessionDirectory {
-  const client = registeredClient(app, options.redis)
+function chooseDirectory (app: FastifyInstance, client: RedisClient | undefined, settings: Settings, policies: Policies, node: NodeIdentity): SessionDirectory {
   const { ttl, idleTimeout } = settings.session
+  const { heartbeat } = settings.node
   if (client !== undefined) {
-    return redisDirectory({ client, node, keyPrefix: settings.keyPrefix, ttl, heartbeat: settings.node.heartbeat, sweepAfter: idleTimeout + TOUCHED, log: app.log })
+    const path = `${app.prefix}${settings.prefix ?? ''}${settings.path}`
+    return redisDirectory({
+      client,
+      node,
+      keyPrefix: settings.keyPrefix,
+      ttl,
+      heartbeat,
+      sweepAfter: idleTimeout + TOUCHED,
+      options: { ...policies, 'node.heartbeat': heartbeat, path, eventStore: settings.eventStore !== undefined },
+      log: app.log
+    })
   }
   app.log.info('fastify-mcp-sticky: no Redis, so the session directory is in memory and serves this one node; register @fastify/redis or set the option redis for more')
   return memoryDirectory({ node, ttl })
 }
 
 /** @throws PolicyUnavailableError where nodes would need to find each other in Redis. */
-function choosePolicies ({ misroute, orphan, node }: Settings, directory: SessionDirectory): Policies {
-  const shared = directory.kind === 'redis'
+function choosePolicies ({ misroute, orphan, node }: Settings, shared: boolean): Policies {
   if (misroute === 'forward' && !shared) throw new PolicyUnavailableError('misroute', "'forward' needs Redis, where the nodes find each other; register @fastify/redis or set the option redis")
   if (orphan === 'adopt' && !shared) throw new PolicyUnavailableError('orphan', "'adopt' needs Redis, where sessions outlive their node; register @fastify/redis or set the option redis")
   return { misroute: misroute ?? (shared && node.url !== undefined ? 'forward' : 'reject'), orphan }

@@ -10,6 +10,7 @@ import { redisKeys, type Keys } from './keys.ts'
 import { Link } from './link.ts'
 import { listPage, type Page } from './listing.ts'
 import { locate } from './locate.ts'
+import { Neighbours, type SharedOptions } from './neighbours.ts'
 import { NodeRegistry } from './node-registry.ts'
 import { OwnRecords } from './own-records.ts'
 import { OwnerCache } from './owner-cache.ts'
@@ -42,6 +43,8 @@ export interface RedisDirectoryOptions {
   heartbeat: number
   /** Records of dead nodes go when nobody has asked for them this long, in milliseconds; Infinity or nothing: when they expire. */
   sweepAfter?: number
+  /** What must be the same on all nodes, to be compared. */
+  options?: SharedOptions
   log: Log
 }
 
@@ -74,7 +77,7 @@ class RedisDirectory implements SessionDirectory {
   #flushing = false
 
   constructor (options: RedisDirectoryOptions) {
-    const { client, node, keyPrefix, heartbeat, sweepAfter = Infinity, log } = options
+    const { client, node, keyPrefix, heartbeat, sweepAfter = Infinity, options: shared, log } = options
     this.#options = options
     this.#keys = redisKeys(keyPrefix)
     this.#availability = new Availability(log)
@@ -87,7 +90,7 @@ class RedisDirectory implements SessionDirectory {
     this.#doubt = new Doubt(BEATS * heartbeat)
     this.#epoch = node.epoch
     const parts = { link: this.#link, keys: this.#keys, doubt: this.#doubt, onFailed: (err: unknown) => this.#availability.failed(err) }
-    this.#registry = new NodeRegistry({ ...parts, node, heartbeat, unreadable: new Unreadable(log) })
+    this.#registry = new NodeRegistry({ ...parts, node, heartbeat, options: shared, neighbours: new Neighbours(shared, log), unreadable: new Unreadable(log) })
     this.#watch = new Watch({ ...parts, registry: this.#registry, heartbeat })
     this.#reader = new RecordReader({ ...parts, registry: this.#registry })
     this.#removals = new Removals({ ...parts, reader: this.#reader })
@@ -310,6 +313,6 @@ class RedisDirectory implements SessionDirectory {
   }
 }
 
-function statusOf ({ id, url, tag, state, sessions, room }: NodeStatus): NodeStatus {
-  return { id, url, tag, state, sessions, room }
+function statusOf ({ id, url, tag, state, sessions, room, format }: NodeStatus): NodeStatus {
+  return { id, url, tag, state, sessions, room, format }
 }
