@@ -10,7 +10,7 @@
  * written under both for as long as OLDEST_READER is a
  * format that knows the old one alone.
  *
- * 0: up to 0.1.0, which writes no format. It takes any answer but a 200 for a
+ * 0: before there were formats. It takes any answer but a 200 for a
  *    no to its owner question, and says no with a 404 and exactly `{}`.
  * 1: proofs, and this number.
  */

@@ -41,6 +41,12 @@ export interface McpStickyOptions {
     url?: string
     /** Interval of the heartbeat. A node counts as gone after three. Default 2000. */
     heartbeat?: number
+    /**
+     * A node that is missed in Redis keeps its sessions while something answers
+     * at its url, even if that is no proof that it is the node: for this long at
+     * most, where the node never reached itself there. Default 60000.
+     */
+    unprovenTimeout?: number
   }
   /**
    * What to do with a session that lives on another node. `forward`, the
@@ -117,7 +123,7 @@ export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 's
   /** Undefined: forward where that is possible. */
   misroute: 'reject' | 'forward' | undefined
   orphan: 'reject' | 'adopt'
-  node: { id: string, url: string | undefined, heartbeat: number }
+  node: { id: string, url: string | undefined, heartbeat: number, unprovenTimeout: number }
   responseMode: 'auto' | 'json' | 'sse'
   stream: { wait: number, keepAlive: number, retry: number }
   session: { ttl: number, idleTimeout: number, firstUseTimeout: number, maxPerNode: number, maxPerPrincipal: number }
@@ -137,7 +143,7 @@ const DAY = 24 * 60 * MINUTE
 export function readOptions (options: McpStickyOptions): Settings {
   known('', options, NAMES)
   const { node = {}, session = {}, stream = {}, drain = {}, routeOptions = {} } = options
-  known('node', node, ['id', 'url', 'heartbeat'])
+  known('node', node, ['id', 'url', 'heartbeat', 'unprovenTimeout'])
   known('session', session, ['ttl', 'idleTimeout', 'firstUseTimeout', 'maxPerNode', 'maxPerPrincipal'])
   known('stream', stream, ['wait', 'keepAlive', 'retry'])
   known('drain', drain, ['grace', 'timeout'])
@@ -166,7 +172,7 @@ export function readOptions (options: McpStickyOptions): Settings {
     orphan,
     responseMode,
     routeOptions,
-    node: { id: nodeId(node.id), url: nodeUrl(node.url), heartbeat: duration('node.heartbeat', node.heartbeat, 2000, { least: 50, most: MINUTE }) },
+    node: { id: nodeId(node.id), url: nodeUrl(node.url), heartbeat: duration('node.heartbeat', node.heartbeat, 2000, { least: 50, most: MINUTE }), unprovenTimeout: duration('node.unprovenTimeout', node.unprovenTimeout, MINUTE) },
     stream: {
       wait: duration('stream.wait', stream.wait, 1000),
       keepAlive: duration('stream.keepAlive', stream.keepAlive, 15_000),

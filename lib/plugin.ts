@@ -9,16 +9,22 @@ import { Forwarder } from './affinity/forwarder.ts'
 import { Lease } from './affinity/lease.ts'
 import type { Policies } from './affinity/misroute.ts'
 import { OwnerWatch } from './affinity/owner-watch.ts'
+import { PROOF } from './affinity/forward-headers.ts'
+import { proveNotMine } from './affinity/hop-proof.ts'
+import { askOwner } from './affinity/owner-question.ts'
+import { Owners } from './affinity/owners.ts'
+import { SelfCheck } from './affinity/self-check.ts'
 import { UnderWay } from './affinity/under-way.ts'
-import { AlreadyRegisteredError, PolicyUnavailableError } from './errors.ts'
+import { AlreadyRegisteredError, OptionError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
 import type { RedisClient } from './redis/client.ts'
 import { registeredClient } from './redis/registered-client.ts'
 import { redisDirectory } from './redis/session-directory.ts'
-import { healthRoutes } from './routes/health.ts'
+import { internalRoutes } from './routes/internal.ts'
 import { refusalCounters, refuser } from './routes/refusal.ts'
 import { mcpRoutes } from './routes/routes.ts'
+import { Proofs } from './security/proofs.ts'
 import { originGuard } from './security/origin.ts'
 import { nodeTag } from './session-id.ts'
 import type { NodeIdentity, SessionDirectory } from './sessions/directory.ts'
@@ -47,10 +53,16 @@ const CLOSE_BOUND = 5000
 const TOUCHED = 10 * 60_000
 /** A node's lease is two beats long; a request for a lost owner is held for that and one beat more. */
 const LEASE_BEATS = 2
+/** A node's key lives this many beats. */
+const KEY_BEATS = 3
 
 async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise<void> {
   if (app.hasDecorator('mcpSessions')) throw new AlreadyRegisteredError()
   const settings = readOptions(options)
+  const { http2, https } = app.initialConfig
+  if (settings.node.url !== undefined && http2 === true && !(typeof https === 'object' && https.allowHTTP1)) {
+    throw new OptionError('node.url', 'is of a server that speaks HTTP/2 alone, and nodes reach each other with HTTP/1.1; give Fastify the option https.allowHTTP1')
+  }
   const incarnation = randomBytes(12).toString('base64url')
   const node: NodeIdentity = {
     id: settings.node.id,
@@ -61,7 +73,8 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   }
   const client = registeredClient(app, options.redis)
   const policies = choosePolicies(settings, client !== undefined)
-  const directory = chooseDirectory(app, client, settings, policies, node)
+  const proofs = new Proofs(incarnation)
+  const directory = chooseDirectory(app, client, settings, policies, node, proofs)
   const adopt = policies.orphan === 'adopt'
   const { heartbeat } = settings.node
   const sessions = new Sessions({
@@ -75,15 +88,24 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     limits: settings.session,
     log: app.log
   })
-  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag }) : undefined
-  const adoption = adopt ? new Adoption({ sessions, directory, ask: (url, id) => forwarder!.askOwner(url, id), log: app.log }) : undefined
+  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag, proofs }) : undefined
+  const disbelieved = { count: 0 }
+  const owners = forwarder && new Owners({
+    own: node.url,
+    ask: question => askOwner(proofs, question),
+    life: KEY_BEATS * heartbeat,
+    unprovenTimeout: settings.node.unprovenTimeout,
+    disbelieved,
+    log: app.log
+  })
+  const adoption = adopt ? new Adoption({ sessions, directory, owners: owners!, log: app.log }) : undefined
   const watch = forwarder && new OwnerWatch({ directory, forwarder, beat: heartbeat })
   const forwarded = { count: 0 }
   const underWay = { calls: new UnderWay(), streams: new UnderWay() }
-  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
+  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, owners, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
   const drain = new Drain({ sessions, handOver: adopt, underWay, log: app.log })
   const refused = refusalCounters()
-  app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
+  app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, disbelieved, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
 
   app.addHook('onReady', () => sessions.start())
   app.addHook('preClose', async () => {
@@ -111,7 +133,10 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     routeOptions: settings.routeOptions,
     sessions,
     affinity,
-    refuse: refuser(refused),
+    refuse: refuser(refused, request => {
+      const proof = proveNotMine(proofs, node.url, request)
+      return proof === undefined ? {} : { [PROOF]: proof }
+    }),
     resumable: settings.eventStore !== undefined,
     principal: settings.principal,
     authInfo: settings.authInfo,
@@ -121,7 +146,10 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
       loopbackOnly: settings.node.url === undefined ? loopbackOnly(app) : () => false
     })
   })
-  if (settings.node.url !== undefined) await app.register(healthRoutes, { sessions, leaves: adopt && policies.misroute === 'forward' })
+  const selfCheck = node.url === undefined ? undefined : new SelfCheck({ node, interval: heartbeat, log: app.log })
+  await app.register(internalRoutes, { sessions, directory, proofs, selfCheck, leaves: adopt && policies.misroute === 'forward' })
+  app.addHook('onListen', async () => selfCheck?.start())
+  app.addHook('onClose', async () => selfCheck?.stop())
   if (settings.authInfo !== undefined && settings.principal === undefined) {
     app.log.warn('fastify-mcp-sticky: authInfo is set and principal is not, so a session answers to everybody who knows its id; set principal to bind it')
   }
@@ -136,7 +164,7 @@ function fastifyOptions ({ prefix, logLevel, logSerializers }: McpStickyOptions)
   }
 }
 
-function chooseDirectory (app: FastifyInstance, client: RedisClient | undefined, settings: Settings, policies: Policies, node: NodeIdentity): SessionDirectory {
+function chooseDirectory (app: FastifyInstance, client: RedisClient | undefined, settings: Settings, policies: Policies, node: NodeIdentity, secret: Proofs): SessionDirectory {
   const { ttl, idleTimeout } = settings.session
   const { heartbeat } = settings.node
   if (client !== undefined) {
@@ -149,6 +177,7 @@ function chooseDirectory (app: FastifyInstance, client: RedisClient | undefined,
       heartbeat,
       sweepAfter: idleTimeout + TOUCHED,
       options: { ...policies, 'node.heartbeat': heartbeat, path, eventStore: settings.eventStore !== undefined },
+      secret,
       log: app.log
     })
   }

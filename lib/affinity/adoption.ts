@@ -7,6 +7,7 @@ import type { LocalSession } from '../sessions/session.ts'
 import type { Arrival, Sessions } from '../sessions/sessions.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import { Limiter } from './limiter.ts'
+import type { Owners, Standing } from './owners.ts'
 
 /** Adoptions at once; a node's death makes thousands of orphans. */
 const AT_ONCE = 64
@@ -23,8 +24,10 @@ export interface Wanted {
 /** What came of an attempt to take a session over. */
 export type Adopted =
   | { outcome: 'adopted', session: LocalSession }
-  /** Its owner lives and answers; its heartbeat is all that is missing. */
-  | { outcome: 'owned', url: string }
+  /** Its owner lives; its heartbeat is all that is missing. `error`: what kept it from saying that it holds the session. */
+  | { outcome: 'owned', url: string, error?: Error }
+  /** Whether its owner lives cannot be told now. */
+  | { outcome: 'uncertain', error: Error }
   /** The record has changed: look again. */
   | { outcome: 'changed' }
   /** This node has no room. */
@@ -35,8 +38,7 @@ export type Adopted =
 export interface AdoptionParts {
   sessions: Sessions
   directory: Pick<SessionDirectory, 'claim' | 'unclaim'>
-  /** The epoch under which the node at that url holds the session; undefined when it does not, or does not answer. */
-  ask: (url: string, id: string) => Promise<string | undefined>
+  owners: Pick<Owners, 'recorded'>
   log: FastifyBaseLogger
   /** Milliseconds for createServer, the replay and onAdopt together. */
   bound?: number
@@ -75,7 +77,12 @@ export class Adoption {
     const { sessions, directory } = this.#parts
     // It has arrived since its record was read: a claim of our own record would succeed, and make a second server.
     if (sessions.get(record.id) !== undefined) return { outcome: 'changed' }
-    if (await this.#lives(record)) return { outcome: 'owned', url: record.url! }
+    const standing: Standing = record.released === true ? { owner: 'gone' } : await this.#parts.owners.recorded(record)
+    switch (standing.owner) {
+      case 'holds': return { outcome: 'owned', url: standing.url }
+      case 'lives': return { outcome: 'owned', url: standing.url, error: standing.error }
+      case 'uncertain': return { outcome: 'uncertain', error: standing.error }
+    }
     const arrival = sessions.expect(record)
     if (arrival === undefined) return { outcome: 'full' }
     let adopted: Adopted | undefined
@@ -120,11 +127,5 @@ export class Adoption {
     } finally {
       clearTimeout(timer)
     }
-  }
-
-  /** Whether the owner answers at its url, though its heartbeat is missing. */
-  async #lives ({ id, url, epoch, released }: SessionRecord): Promise<boolean> {
-    if (released === true || url === undefined || url === this.#parts.sessions.node.url) return false
-    return await this.#parts.ask(url, id) === epoch
   }
 }

@@ -12,7 +12,8 @@ import { HOP } from './forward-headers.ts'
 import type { Forwarded, Forwarder } from './forwarder.ts'
 import { Limiter } from './limiter.ts'
 import { decide } from './misroute.ts'
-import type { Policies } from './misroute.ts'
+import type { Decision, Policies } from './misroute.ts'
+import type { Owners, Standing } from './owners.ts'
 import type { OwnerWatch } from './owner-watch.ts'
 import type { UnderWay } from './under-way.ts'
 
@@ -53,6 +54,9 @@ export type Found =
   | { do: 'nothing' }
   | { do: 'refuse', reason: AffinityRefusal, data?: { node: string }, retryAfter?: number, log?: Record<string, unknown> }
 
+/** Nothing was answered: the session is not there any more, or its owner cannot be reached. */
+interface Undone { now: 'moved' | 'unreachable', error?: Error }
+
 export interface AffinityParts {
   policies: Policies
   sessions: Sessions
@@ -61,6 +65,8 @@ export interface AffinityParts {
   /** Looks after the owners that are to answer. */
   watch?: OwnerWatch | undefined
   adoption: Adoption | undefined
+  /** Finds out about owners that are missed in the directory; undefined where nothing is forwarded. */
+  owners: Pick<Owners, 'recorded' | 'unrecorded'> | undefined
   /** How long a request is held for an owner that does not answer: its lease and a beat, in milliseconds. */
   patience: number
   forwarded: { count: number }
@@ -85,6 +91,7 @@ export class Affinity {
     const asking = { principal: key, hop: isHop(request) }
     const until = performance.now() + patience
     let fresh = false
+    let trouble: Error | undefined
     for (let declined = 0; ;) {
       const session = await this.#arrived(errand)
       if (session !== undefined) return { do: 'serve', session }
@@ -98,20 +105,60 @@ export class Affinity {
       }
       fresh = true
       const decision = decide(location, policies, asking)
-      if (decision.do === 'refuse') return refusal(decision.reason, { ...decision, owner: ownerOf(location) })
-      const { record } = decision
-      if (decision.do === 'leave') return this.#elsewhere(errand, 'newer_format', decision.reader)
-      const outcome = decision.do === 'forward' ? await this.#forward(errand, decision.url) : await this.#adopt(errand, record)
-      if (typeof outcome === 'object') return outcome
+      const outcome = await this.#follow(errand, location, decision)
+      if ('do' in outcome) return outcome
       if (reply.raw.destroyed) return { do: 'nothing' }
-      if (outcome === 'moved') {
-        if (declined === LOOKS.length) return refusal('owner_unreachable', { owner: record.node, retryAfter: RETRY_AFTER })
-        await setTimeout(LOOKS[declined++])
-      } else {
-        const left = until - performance.now()
-        if (left <= 0) return refusal('owner_unreachable', { owner: record.node, retryAfter: RETRY_AFTER })
-        await directory.watch(record, left)
-      }
+      trouble = outcome.error ?? trouble
+      const owner = ownerOf(location)
+      const left = until - performance.now()
+      if (outcome.now === 'moved' ? declined === LOOKS.length : left <= 0) return refusal('owner_unreachable', { owner, retryAfter: RETRY_AFTER, err: trouble })
+      if (outcome.now === 'moved' || location.status === 'unknown') await setTimeout(LOOKS[declined++] ?? LOOKS.at(-1))
+      else await directory.watch(location.record, left)
+    }
+  }
+
+  /** Does what was decided. */
+  async #follow (errand: Errand, location: Location, decision: Decision): Promise<Found | Undone> {
+    if (decision.do === 'forward') return this.#forward(errand, decision.url, decision.format)
+    if (decision.do === 'adopt') return this.#adopt(errand, decision.record)
+    if (decision.do === 'leave') return this.#leave(errand, decision.record, decision.reader)
+    const standing = await this.#missed(errand, location, decision.reason)
+    switch (standing.owner) {
+      case 'gone': return refusal(decision.reason, { ...decision, owner: ownerOf(location) })
+      case 'uncertain': return refusal('owner_unreachable', { owner: ownerOf(location), retryAfter: RETRY_AFTER, err: standing.error })
+    }
+    if (this.#parts.policies.misroute === 'forward') {
+      const outcome = await this.#forward(errand, standing.url)
+      // It has the session, and not for this caller: to him there is none.
+      return 'now' in outcome && outcome.now === 'moved' ? refusal(decision.reason, { ...decision, owner: ownerOf(location) }) : outcome
+    }
+    const tag = tagOf(errand.id)
+    return refusal('misrouted', { owner: ownerOf(location), ...(tag !== undefined && { data: { node: tag } }) })
+  }
+
+  /**
+   * Before anybody is told that a session is nowhere: the node that its record names, or its id, may hold
+   * it though Redis has lost its record, or its node's heartbeat.
+   */
+  async #missed ({ id, request }: Pick<Errand, 'id' | 'request'>, location: Location, reason: AffinityRefusal): Promise<Standing> {
+    const { owners, directory } = this.#parts
+    const gone = { owner: 'gone' } as const
+    if (owners === undefined || isHop(request)) return gone
+    if (location.status === 'orphaned') return reason === 'orphaned' && location.record.released !== true ? owners.recorded(location.record) : gone
+    if (location.status !== 'unknown' || location.ended === true) return gone
+    const tag = tagOf(id)
+    const node = tag === undefined ? undefined : directory.lastSeen(tag)
+    if (node?.url === undefined || node.url === this.#parts.sessions.node.url) return gone
+    return owners.unrecorded(id, { url: node.url, format: node.format, beats: await this.#beats(node.id) })
+  }
+
+  /** Whether a node is alive, or nobody can say. */
+  async #beats (id: string): Promise<boolean> {
+    try {
+      return (await this.#parts.directory.nodes()).some(node => node.id === id)
+    } catch (error) {
+      if (error instanceof DirectoryUnavailableError) return true
+      throw error
     }
   }
 
@@ -142,9 +189,14 @@ export class Affinity {
     this.#began({ request, reply })
     let url: string | undefined
     try {
-      const decision = decide(await directory.locate(id), policies, { principal: key, hop: false })
+      const location = await directory.locate(id)
+      const decision = decide(location, policies, { principal: key, hop: false })
       if (decision.do === 'forward') url = decision.url
-      if (decision.do === 'leave') url = (await this.#candidates(decision.reader))[0]?.url
+      else if (decision.do === 'leave') url = (await this.#candidates(decision.reader))[0]?.url
+      else if (location.status === 'unknown') {
+        const standing = await this.#missed({ id, request }, location, 'unknown')
+        if (standing.owner === 'holds') url = standing.url
+      }
     } catch (error) {
       if (!(error instanceof DirectoryUnavailableError)) throw error
       url = this.#urlOf(id)
@@ -170,8 +222,9 @@ export class Affinity {
     return await sessions.secured(session) === false ? undefined : session
   }
 
-  async #forward (errand: Errand, url: string): Promise<Found | 'moved' | 'unreachable'> {
-    return this.#outcome(errand, await this.#passOn(errand, url))
+  /** `format`: of the node there, where it is known. */
+  async #forward (errand: Errand, url: string, format = 0): Promise<Found | Undone> {
+    return this.#outcome(errand, await this.#passOn(errand, url), format)
   }
 
   #passOn ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>, url: string): Promise<Forwarded> {
@@ -180,17 +233,18 @@ export class Affinity {
     return watch?.during(url, answer) ?? answer
   }
 
-  #outcome ({ request }: Errand, forwarded: Forwarded): Found | 'moved' | 'unreachable' {
+  #outcome ({ request }: Errand, forwarded: Forwarded, format: number): Found | Undone {
     switch (forwarded.outcome) {
       case 'answered': return this.#counted()
-      case 'declined': return 'moved'
-      case 'unreachable': return 'unreachable'
+      // Nodes of format 0 prove nothing; whoever else does not is somebody that has come to that url.
+      case 'declined': return forwarded.proven || format === 0 ? { now: 'moved' } : { now: 'unreachable', error: new Error('something that is no node of this cluster declined the request') }
+      case 'unreachable': return { now: 'unreachable', error: forwarded.error }
       // A stream may be opened twice.
-      case 'lost': return request.method === 'GET' ? 'unreachable' : refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
+      case 'lost': return request.method === 'GET' ? { now: 'unreachable', error: forwarded.error } : refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
     }
   }
 
-  async #adopt (errand: Errand, record: SessionRecord): Promise<Found | 'moved' | 'unreachable'> {
+  async #adopt (errand: Errand, record: SessionRecord): Promise<Found | Undone> {
     if (this.#parts.sessions.state !== 'open') return this.#elsewhere(errand, 'node_closing')
     let adopted: Adopted
     try {
@@ -201,11 +255,28 @@ export class Affinity {
     }
     switch (adopted.outcome) {
       // The lease may have lapsed while the application was busy with it.
-      case 'adopted': return await this.#parts.sessions.secured(adopted.session) === false ? 'moved' : { do: 'serve', session: adopted.session }
-      case 'owned': return isHop(errand.request) ? refusal('not_owner') : this.#forward(errand, adopted.url)
-      case 'changed': return 'moved'
+      case 'adopted': return await this.#parts.sessions.secured(adopted.session) === false ? { now: 'moved' } : { do: 'serve', session: adopted.session }
+      case 'owned': return isHop(errand.request) ? refusal('not_owner') : this.#owned(errand, adopted)
+      case 'uncertain': return isHop(errand.request) ? refusal('not_owner') : refusal('owner_unreachable', { owner: record.node, retryAfter: RETRY_AFTER, err: adopted.error })
+      case 'changed': return { now: 'moved' }
       case 'full': return this.#elsewhere(errand, 'node_full')
       case 'failed': return refusal('adoption_failed', { retryAfter: RETRY_AFTER, err: adopted.error })
+    }
+  }
+
+  /** The owner lives, whatever its heartbeat says. */
+  async #owned (errand: Errand, { url, error }: { url: string, error?: Error }): Promise<Found | Undone> {
+    const outcome = await this.#forward(errand, url)
+    return 'now' in outcome && error !== undefined ? { ...outcome, error } : outcome
+  }
+
+  /** Only nodes of a newer format may adopt it: its owner, if it lives after all, or one of those. */
+  async #leave (errand: Errand, record: SessionRecord, reader: number): Promise<Found | Undone> {
+    const standing = await this.#missed(errand, { status: 'orphaned', record }, 'orphaned')
+    switch (standing.owner) {
+      case 'gone': return this.#elsewhere(errand, 'newer_format', reader)
+      case 'uncertain': return refusal('owner_unreachable', { owner: record.node, retryAfter: RETRY_AFTER, err: standing.error })
+      default: return this.#owned(errand, standing)
     }
   }
 
@@ -221,7 +292,7 @@ export class Affinity {
     const url = this.#urlOf(errand.id)
     if (url === undefined || this.#parts.policies.misroute === 'reject' || isHop(errand.request)) return unavailable
     const forwarded = await this.#forward(errand, url)
-    return typeof forwarded === 'object' ? forwarded : unavailable
+    return 'do' in forwarded ? forwarded : unavailable
   }
 
   /** Where the node is, or was, that the id names. */
@@ -240,7 +311,7 @@ export class Affinity {
       throw error
     }
     return nodes
-      .filter(({ id, url, state, room, format = 0 }) => format >= least && id !== sessions.node.id && url !== undefined && url !== sessions.node.url && state === 'up' && room > 0)
+      .filter(({ id, url, state, room, format }) => format >= least && id !== sessions.node.id && url !== undefined && url !== sessions.node.url && state === 'up' && room > 0)
       .sort((a, b) => b.room - a.room || a.sessions - b.sessions)
       .slice(0, CANDIDATES)
   }

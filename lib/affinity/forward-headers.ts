@@ -4,14 +4,17 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 /** Set by the node that forwards a request, to its own tag. */
 export const HOP = 'mcp-sticky-hop'
 
+/** Carries the proof of an owner question, a hop, or an answer to one. */
+export const PROOF = 'mcp-sticky-proof'
+
 /** Fields that speak of one connection and not of the message (RFC 9110, section 7.6.1). */
 const CONNECTION_FIELDS = [
   'connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings',
   'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection'
 ]
-const NOT_ANSWERED = new Set(CONNECTION_FIELDS)
+const NOT_ANSWERED = new Set([...CONNECTION_FIELDS, PROOF])
 /** Host goes first, the body says its length itself, and `Expect` has had its answer. */
-const NOT_ASKED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'expect', HOP])
+const NOT_ASKED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'expect', HOP, PROOF])
 
 /**
  * The header fields of a forwarded request, names and values in turn: those

@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { onResponseEnd } from '../transport/client-response.ts'
-import { pathOf, requestFields } from './forward-headers.ts'
+import { pathOf, PROOF, requestFields } from './forward-headers.ts'
 import { OwnerPools } from './forward-pools.ts'
-import { answers, askOwner } from './owner-question.ts'
+import type { Proofs } from '../security/proofs.ts'
+import { answers } from './answers.ts'
+import { hopTo, isProvenNotMine } from './hop-proof.ts'
 import { Relay } from './relay.ts'
 import type { Forwarded, ForwardOptions } from './relay.ts'
 
@@ -15,15 +17,17 @@ const BOUND = 1000
 /** Passes requests on to the nodes that own their sessions. */
 export class Forwarder {
   readonly #tag: string
+  readonly #proofs: Proofs | undefined
   readonly #calls: OwnerPools
   /** Apart from the calls: streams stay for hours, and undici looks past every busy connection of a pool for a free one. */
   readonly #streams: OwnerPools
   readonly #open = new Set<Relay>()
   #leaving = false
 
-  /** `connectTimeout` in milliseconds. */
-  constructor ({ tag, connectTimeout = BOUND }: { tag: string, connectTimeout?: number }) {
+  /** `proofs`: for the other nodes, that this is one of them. `connectTimeout` in milliseconds. */
+  constructor ({ tag, proofs, connectTimeout = BOUND }: { tag: string, proofs?: Proofs, connectTimeout?: number }) {
     this.#tag = tag
+    this.#proofs = proofs
     this.#calls = new OwnerPools(connectTimeout)
     this.#streams = new OwnerPools(connectTimeout)
   }
@@ -36,7 +40,12 @@ export class Forwarder {
   forward (request: FastifyRequest, reply: FastifyReply, url: string, options: ForwardOptions): Promise<Forwarded> {
     return new Promise(resolve => {
       const stream = request.method === 'GET'
-      const relay = new Relay(reply, { ...options, leaving: () => stream && this.#leaving }, resolve)
+      const proof = this.#proofs?.make(hopTo(url, request))
+      const relay = new Relay(reply, {
+        ...options,
+        leaving: () => stream && this.#leaving,
+        proven: answer => proof !== undefined && isProvenNotMine(this.#proofs!, answer[PROOF], proof)
+      }, resolve)
       if (relay.settled) return
       if (stream) {
         this.#open.add(relay)
@@ -51,19 +60,10 @@ export class Forwarder {
       owner.dispatch({
         method: request.method,
         path: pathOf(request.originalUrl),
-        headers: requestFields(request, this.#tag),
+        headers: proof === undefined ? requestFields(request, this.#tag) : [PROOF, proof, ...requestFields(request, this.#tag)],
         body: request.body as Buffer | undefined ?? null
       }, relay)
     })
-  }
-
-  /**
-   * Asks the node at `url` whether it holds a session. Resolves to its epoch if
-   * it does; to undefined if it says no, gives no answer within `bound`
-   * milliseconds, or cannot be reached. Never rejects.
-   */
-  askOwner (url: string, sessionId: string, bound = BOUND): Promise<string | undefined> {
-    return askOwner(() => this.#calls.to(url), sessionId, bound)
   }
 
   /** Whether the node at `url` answers at all within a second. Never rejects. */

@@ -17,7 +17,7 @@ export interface Asking {
 /** What to do with a request for a session that is not local. */
 export type Decision =
   | { do: 'refuse', reason: 'unknown' | 'misrouted' | 'orphaned' | 'not_owner', data?: { node: string } }
-  | { do: 'forward', url: string, record: SessionRecord }
+  | { do: 'forward', url: string, format: number, record: SessionRecord }
   | { do: 'adopt', record: SessionRecord }
   /** Nodes of a newer format alone may adopt it. */
   | { do: 'leave', record: SessionRecord, reader: number }
@@ -35,7 +35,7 @@ export function decide (location: Location, { misroute, orphan }: Policies, { pr
   if (location.status === 'unknown' || location.record.principal !== principal) return refusal('unknown')
   const { record } = location
   if (location.status === 'misrouted') {
-    if (misroute === 'forward' && !hop && location.url !== undefined) return { do: 'forward', url: location.url, record }
+    if (misroute === 'forward' && !hop && location.url !== undefined) return { do: 'forward', url: location.url, format: location.format, record }
     return refusal('misrouted', { node: location.tag })
   }
   const { reader = 0 } = record

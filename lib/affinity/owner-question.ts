@@ -1,38 +1,93 @@
-import type { Dispatcher } from 'undici'
+import { INTERNAL } from '../http/internal-paths.ts'
+import type { Proofs } from '../security/proofs.ts'
+import { PROOF } from './forward-headers.ts'
+import { ask } from './question.ts'
+import type { Heard } from './question.ts'
 
-/** Where a node says which of its epochs holds a session. */
-export const OWNER_PATH = '/mcp-sticky/owner'
+/** Where a node says which sessions it holds. */
+export const OWNER_PATH = `${INTERNAL}/owner`
+/** Session ids of a question about several, with commas between them. */
+export const SESSIONS = 'mcp-sticky-sessions'
+/** Set: the sessions have no record, so the node looks whether their ends were asked for. */
+export const UNRECORDED = 'mcp-sticky-unrecorded'
 
-/**
- * Asks a node whether it holds a session: 200 with `{ "epoch": "…" }` if it
- * does. Anything else, and no answer within `bound` milliseconds, counts as a
- * no: undefined. Never rejects.
- */
-export async function askOwner (owner: () => Dispatcher, sessionId: string, bound: number): Promise<string | undefined> {
+/** Milliseconds for a connection, and for the answer to a question. */
+const BOUND = 1000
+
+/** What the node at a url says of sessions. */
+export type Said =
+  /** Proven. `held`: epochs by session id. `doubtful`: its own writes to the directory are. */
+  | { said: 'proven', held: Record<string, string>, doubtful: boolean }
+  /** Nobody is there. */
+  | { said: 'nobody', error: Error }
+  /** Twice no answer. */
+  | { said: 'silence', error: Error }
+  /** One of ours, it seems, that does not know our secret. */
+  | { said: 'unverified', error: Error }
+  /** Something else answers there. */
+  | { said: 'unproven', error: Error }
+  /** It could not be asked. */
+  | { said: 'nothing', error: Error }
+
+export interface Question {
+  /** The node's `node.url`. */
+  url: string
+  /** At least one. */
+  ids: string[]
+  /** The sessions have no record. */
+  unrecorded: boolean
+  /** Whether the owner is of format 0: then its answers need no proof. */
+  old: boolean
+}
+
+/** Asks a node which of these sessions it holds; whoever does not answer is asked once more. Never rejects. */
+export async function askOwner (proofs: Proofs, question: Question, bound = BOUND): Promise<Said> {
+  const first = await askOnce(proofs, question, bound)
+  return first.said === 'silence' ? askOnce(proofs, question, bound) : first
+}
+
+async function askOnce (proofs: Proofs, { url, ids, unrecorded, old }: Question, bound: number): Promise<Said> {
+  const proof = proofs.make({ purpose: 'question', url, method: 'GET', sessions: ids })
+  if (proof === undefined) return { said: 'nothing', error: new Error('this node has no secret yet: Redis did not answer since it started') }
+  const headers = {
+    [PROOF]: proof,
+    ...(ids.length === 1 ? { 'mcp-session-id': ids[0]! } : { [SESSIONS]: ids.join(',') }),
+    ...(unrecorded && { [UNRECORDED]: '1' })
+  }
+  const heard = await ask(new URL(OWNER_PATH, url), headers, bound)
+  return heard.heard === 'answer' ? judge(proofs, proof, heard, ids, old) : said(heard)
+}
+
+function said (heard: Exclude<Heard, { heard: 'answer' }>): Said {
+  const { error } = heard
+  switch (heard.heard) {
+    case 'nobody': return { said: 'nobody', error }
+    case 'silence': return { said: 'silence', error }
+    // A name goes with its node in places, and with its name server in others.
+    case 'noise': case 'no name': return { said: 'unproven', error }
+    case 'nothing': return { said: 'nothing', error }
+  }
+}
+
+function judge (proofs: Proofs, proof: string, { status, headers, body }: Extract<Heard, { heard: 'answer' }>, ids: string[], old: boolean): Said {
+  if (status === 200 && proofs.isAnswer(headers[PROOF], proof, body)) return { said: 'proven', ...JSON.parse(body) as { held: Record<string, string>, doubtful: boolean } }
+  if (old) {
+    if (status === 404 && body === '{}') return { said: 'proven', held: {}, doubtful: false }
+    const epoch = status === 200 ? epochIn(body) : undefined
+    if (epoch !== undefined) return { said: 'proven', held: { [ids[0]!]: epoch }, doubtful: false }
+  }
+  if (status === 403 && body === UNVERIFIED) return { said: 'unverified', error: new Error('it does not know the secret of this cluster') }
+  return { said: 'unproven', error: new Error(`something else answered there, with status ${status}`) }
+}
+
+/** The answer to a question without a proof that holds. */
+export const UNVERIFIED = '{"error":"unverified"}'
+
+function epochIn (body: string): string | undefined {
   try {
-    const answer = await ask(owner, { 'mcp-session-id': sessionId }, bound)
-    if (answer.statusCode !== 200) {
-      await answer.body.dump()
-      return undefined
-    }
-    const { epoch } = await answer.body.json() as { epoch?: unknown }
+    const { epoch } = Object(JSON.parse(body))
     return typeof epoch === 'string' ? epoch : undefined
   } catch {
     return undefined
   }
-}
-
-/** Whether a node answers at all within `bound` milliseconds, whatever it says. Never rejects. */
-export async function answers (node: () => Dispatcher, bound: number): Promise<boolean> {
-  try {
-    const { body } = await ask(node, {}, bound)
-    await body.dump()
-    return true
-  } catch {
-    return false
-  }
-}
-
-async function ask (node: () => Dispatcher, headers: Record<string, string>, bound: number): Promise<Dispatcher.ResponseData> {
-  return node().request({ method: 'GET', path: OWNER_PATH, headers, signal: AbortSignal.timeout(bound) })
 }

@@ -10,8 +10,8 @@ import { RelayedEvents } from './relay-events.ts'
 export type Forwarded =
   /** The answer was passed on, or the client has left. `error`: the owner broke off in the middle of it, and the client's answer was ended to match. */
   | { outcome: 'answered', error?: Error }
-  /** The owner answered with a status that the caller declines. Nothing was passed on. */
-  | { outcome: 'declined', status: number }
+  /** The owner answered with a status that the caller declines, `proven` to be a node of ours. Nothing was passed on. */
+  | { outcome: 'declined', status: number, proven: boolean }
   /** It failed before a byte of the request was sent. Nothing was passed on; it may be sent elsewhere. */
   | { outcome: 'unreachable', error: Error }
   /** It failed later, so the owner may have acted on it. Nothing was passed on. */
@@ -24,6 +24,8 @@ export interface ForwardOptions {
   lastWords: () => string
   /** Whether a stream of events is to end as soon as it has begun. Default: it is not. */
   leaving?: () => boolean
+  /** Whether an answer with these header fields, that is declined, comes from a node of ours. */
+  proven?: (headers: IncomingHttpHeaders) => boolean
 }
 
 type Controller = Dispatcher.DispatchController
@@ -64,7 +66,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseStart (_controller: Controller, status: number, headers: IncomingHttpHeaders): void {
     // Early hints and the like: the answer is yet to come.
     if (status < 200) return
-    if (this.#options.decline(status)) return this.#done({ outcome: 'declined', status })
+    if (this.#options.decline(status)) return this.#done({ outcome: 'declined', status, proven: this.#options.proven?.(headers) ?? false })
     const stream = isPlainEventStream(headers)
     this.#raw.writeHead(status, answerFields(this.#reply, headers))
     this.#reply.hijack()

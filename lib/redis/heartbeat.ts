@@ -7,6 +7,8 @@ import type { NodeState } from './node-state.ts'
 export interface HeartbeatParts {
   registry: NodeRegistry
   closeSet: CloseSet
+  /** Looks after the secret that the nodes share. Never rejects. */
+  secret: () => Promise<void>
   node: NodeIdentity
   /** Milliseconds between two beats. */
   interval: number
@@ -84,13 +86,13 @@ export class Heartbeat {
     // Looking for our url may take longer than our key lives.
     const renew = setInterval(() => { this.#send().catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
     await checkUrl(registry, node, this.#stopping.signal).finally(() => clearInterval(renew))
-    await registry.enlist()
+    await Promise.all([registry.enlist(), this.#parts.secret()])
     this.#enlisted = this.#claimed = true
   }
 
   async #beat (): Promise<void> {
-    const { registry, closeSet, node, onBeat } = this.#parts
-    const [beat, closed] = await Promise.all([this.#send(), closeSet.read()])
+    const { registry, closeSet, secret, node, onBeat } = this.#parts
+    const [beat, closed] = await Promise.all([this.#send(), closeSet.read(), secret()])
     if (typeof beat === 'object') throw new Rival(beat, new Error(`the node id "${node.id}" was claimed by another process`))
     // First end them, then forget that it was asked: a session that is found without a record in between must not be written again.
     onBeat({ gone: beat === 'gone', closed })

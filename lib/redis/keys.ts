@@ -14,6 +14,8 @@ export interface Keys {
   events: (id: string) => string
   /** String: the id of the node that sweeps. */
   sweeper: string
+  /** String: what the nodes prove themselves to each other with. */
+  secret: string
 }
 
 export function redisKeys (prefix: string): Keys {
@@ -24,6 +26,7 @@ export function redisKeys (prefix: string): Keys {
     close: node => `${prefix}node:${node}:close`,
     nodes: `${prefix}nodes`,
     events: id => `${prefix}events:${id}`,
-    sweeper: `${prefix}sweeper`
+    sweeper: `${prefix}sweeper`,
+    secret: `${prefix}secret`
   }
 }

@@ -34,10 +34,11 @@ export async function locate (parts: LocateParts, id: string, how: How): Promise
 
 async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { fresh, releasing, closing }: How): Promise<Location> {
   const record = await reader.read(id, fresh)
-  if (record === undefined || closing.some(by => mayRemove(by, record))) return { status: 'unknown' }
+  if (record === undefined) return closing.length > 0 || releasing ? { status: 'unknown', ended: true } : { status: 'unknown' }
+  if (closing.some(by => mayRemove(by, record))) return { status: 'unknown', ended: true }
   if (record.released) return { status: 'orphaned', record }
   // One that we claimed without hearing of it, or are rid of.
-  if (isOf(node, record)) return releasing ? { status: 'unknown' } : { status: 'orphaned', record }
+  if (isOf(node, record)) return releasing ? { status: 'unknown', ended: true } : { status: 'orphaned', record }
   const asked = performance.now()
   const owner = await registry.owner(record.node, record.epoch, fresh)
   // Who was reached by our url before us is gone, though its heartbeat may not have ended yet.

@@ -65,7 +65,7 @@ export class NodeRegistry {
   /** Claims or renews our key. `over`: the value of a dead incarnation that may be replaced. */
   async beat (report: Report, over = ''): Promise<Beat> {
     const { id, url, tag, epoch } = this.#node
-    const value = JSON.stringify({ url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat, format: FORMAT, options: this.#options })
+    const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat, options: this.#options })
     const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
     if (typeof outcome === 'string') {
       const other = readNodeState(id, outcome)

@@ -71,6 +71,17 @@ export const removeMembers = script("return redis.call('SREM', KEYS[1], unpack(A
 export const readMembers = script("return redis.call('SMEMBERS', KEYS[1])")
 
 /**
+ * Reads the secret that the nodes share, or makes it.
+ * KEYS[1] secret; ARGV what it is to be if there is none, the value that is none ('' for none).
+ * Returns what it is.
+ */
+export const shareSecret = script(`
+local secret = redis.call('GET', KEYS[1])
+if secret and (secret ~= ARGV[2] or ARGV[2] == '') then return secret end
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]`)
+
+/**
  * Deletes a key.
  * KEYS[1] any.
  */

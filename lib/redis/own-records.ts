@@ -2,7 +2,7 @@ import type { NewRecord, NodeIdentity, SessionRecord } from '../sessions/directo
 import { Gather } from './gather.ts'
 import type { Keys } from './keys.ts'
 import type { Call, Link } from './link.ts'
-import { changeable, formerFields, ownerFields, toHash } from './record-hash.ts'
+import { changeable, formerOwnerFields, ownerFields, toHash } from './record-hash.ts'
 import { addRecord, claimRecord, dropRecord, releaseRecord, renewRecord, touchIndex, trimIndex, unclaimRecord } from './record-scripts.ts'
 
 /** The index outlives its node, for listing and for whoever cleans up: 30 days. */
@@ -58,9 +58,8 @@ export class OwnRecords {
 
   /** Writes a record unless another owner has one. */
   write (record: NewRecord, bound?: number): Write {
-    const { link, keys, node, ttl } = this.#parts
-    const { epoch } = node
-    const args = [...this.#ours(), epoch, String(ttl), ...ownerFields(node), ...toHash(record)]
+    const { link, keys, node: { epoch }, ttl } = this.#parts
+    const args = [...this.#ours(), epoch, String(ttl), ...this.#owner(), ...toHash(record)]
     const written = link.issue({ script: addRecord, key: keys.session(record.id), args }, bound)
     const indexed = link.issue(this.#indexed([record.id]), bound)
     const outcome = async () => {
@@ -72,9 +71,8 @@ export class OwnRecords {
   }
 
   async renew (updates: Update[]): Promise<Renewed> {
-    const { keys, node, ttl } = this.#parts
-    const { epoch } = node
-    const args = [...this.#ours(), epoch, String(ttl), ...ownerFields(node)]
+    const { keys, node: { epoch }, ttl } = this.#parts
+    const args = [...this.#ours(), epoch, String(ttl), ...this.#owner()]
     const outcomes = await this.#all(updates.map(({ id, changes }) =>
       ({ script: renewRecord, key: keys.session(id), args: changes ? [...args, ...changeable(changes)] : args })))
     const those = (outcome: number | undefined) => updates.flatMap(({ id }, i) => outcomes[i] === outcome ? [id] : [])
@@ -114,7 +112,7 @@ export class OwnRecords {
   async claim ({ id, node, epoch, released }: SessionRecord): Promise<string | undefined> {
     const { link, keys, node: own, ttl } = this.#parts
     const written = own.epoch
-    const args = [...this.#ours(), written, String(ttl), node, epoch, released === true ? '1' : '', ...ownerFields(own)]
+    const args = [...this.#ours(), written, String(ttl), node, epoch, released === true ? '1' : '', ...this.#owner()]
     return Number(await link.run(claimRecord, keys.session(id), args)) === 1 ? written : undefined
   }
 
@@ -127,7 +125,7 @@ export class OwnRecords {
   async unclaim (record: SessionRecord): Promise<void> {
     const { keys, node: own } = this.#parts
     const { id, node, epoch, released, formerly, lastSeenAt } = record
-    const args = [...this.#ours(), 'node', node, 'epoch', epoch, ...formerFields(record), 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
+    const args = [...this.#ours(), 'node', node, 'epoch', epoch, ...formerOwnerFields(record), 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
     const calls: Call[] = [{ script: unclaimRecord, key: keys.session(id), args }]
     // Given up by this very node: it stays in our index.
     if (node !== own.id) calls.push(this.#trimmed([id]))
@@ -138,6 +136,11 @@ export class OwnRecords {
   #ours (): [string, string] {
     const { id, incarnation } = this.#parts.node
     return [id, `${incarnation}.`]
+  }
+
+  /** What a record says of its owner: us. */
+  #owner (): string[] {
+    return ownerFields(this.#parts.node)
   }
 
   #indexed (ids: string[]): Call {

@@ -42,6 +42,6 @@ export class OwnerCache {
 }
 
 /** Where a record says that its session is, when its owner lives. */
-export function misrouted (record: SessionRecord, { tag, url }: NodeState): Misrouted {
-  return { status: 'misrouted', record, tag, url }
+export function misrouted (record: SessionRecord, { tag, url, format }: NodeState): Misrouted {
+  return { status: 'misrouted', record, tag, url, format }
 }

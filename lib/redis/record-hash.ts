@@ -1,5 +1,5 @@
 import { FORMAT, OLDEST_READER } from '../format.ts'
-import type { NewRecord, NodeIdentity, Replay, SessionRecord } from '../sessions/directory.ts'
+import type { NewRecord, NodeIdentity, OwnerFacts, Replay, SessionRecord } from '../sessions/directory.ts'
 
 const NAME = 256
 const VERSION = 64
@@ -25,16 +25,6 @@ export function changeable ({ replay, state }: NewRecord): string[] {
   ]
 }
 
-/** What a node says of itself in each record that it writes, claims or renews. */
-export function ownerFields ({ incarnation, url }: Pick<NodeIdentity, 'incarnation' | 'url'>): string[] {
-  return ['url', url ?? '', 'format', `${FORMAT}:${incarnation}`, 'reader', String(OLDEST_READER)]
-}
-
-/** The same fields as the owner had them that a record was read with. */
-export function formerFields ({ url, epoch, format, reader }: SessionRecord): string[] {
-  return ['url', url ?? '', 'format', format === undefined ? '' : `${format}:${epoch.slice(0, epoch.lastIndexOf('.'))}`, 'reader', reader === undefined ? '' : String(reader)]
-}
-
 /**
  * A record from Redis' field, value, ...; undefined when there is none. Others
  * may have written it: a field that makes no sense counts as absent, and
@@ -57,27 +47,14 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
     clientInfo: clientInfo(fields.get('clientInfo')),
     principal: fields.get('principal'),
     url: fields.get('url'),
+    owner: ownerFacts(fields.get('owner'), fields.get('epoch')),
     released: fields.has('released') || undefined,
     formerly: fields.get('formerly')?.split(','),
     replay: replay(fields),
     state: json(state) === undefined ? undefined : state,
     adoptionFailures: number(fields.get('adoptionFailures')),
-    format: formatOf(fields),
-    reader: version(fields.get('reader'))
+    reader: format(fields.get('reader'))
   }
-}
-
-/**
- * The format of the owner: of one that has written it, since a node of format 0
- * that takes a record over leaves the field as it is.
- */
-function formatOf (fields: Map<string, string>): number | undefined {
-  const [, format, incarnation] = /^(\d+):(.+)$/.exec(fields.get('format') ?? '') ?? []
-  return incarnation !== undefined && fields.get('epoch')?.startsWith(`${incarnation}.`) ? version(format) : undefined
-}
-
-function version (text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined
 }
 
 function replay (fields: Map<string, string>): Replay | undefined {
@@ -85,6 +62,28 @@ function replay (fields: Map<string, string>): Replay | undefined {
   const subscriptions = json(fields.get('subscriptions') ?? '[]')
   if (initialize === undefined || !isObject(json(initialize)) || !isStrings(subscriptions)) return undefined
   return { initialize, logLevel: fields.get('logLevel'), subscriptions }
+}
+
+/** What a node says of itself in its records, and who may serve them; a node of format 0 leaves what it finds. */
+export function ownerFields ({ incarnation, url, reached }: Pick<NodeIdentity, 'incarnation' | 'url' | 'reached'>): string[] {
+  return ['url', url ?? '', 'owner', `${incarnation} ${FORMAT} ${reached === true ? 1 : 0}`, 'reader', String(OLDEST_READER)]
+}
+
+/** The same of a record that is given back to its owner. */
+export function formerOwnerFields ({ epoch, url, owner, reader }: Pick<SessionRecord, 'epoch' | 'url' | 'owner' | 'reader'>): string[] {
+  const said = owner === undefined ? '' : `${epoch.slice(0, epoch.lastIndexOf('.'))} ${owner.format} ${owner.reached ? 1 : 0}`
+  return ['url', url ?? '', 'owner', said, 'reader', reader === undefined ? '' : String(reader)]
+}
+
+function format (text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined
+}
+
+/** Undefined where it is not of the record's owner. */
+function ownerFacts (text: string | undefined, epoch: string | undefined): OwnerFacts | undefined {
+  const [, incarnation, format, reached] = /^(\S+) (\d{1,9}) ([01])$/.exec(text ?? '') ?? []
+  if (incarnation === undefined || epoch?.startsWith(`${incarnation}.`) !== true) return undefined
+  return { format: Number(format), reached: reached === '1' }
 }
 
 function clientInfo (text: string | undefined): SessionRecord['clientInfo'] {

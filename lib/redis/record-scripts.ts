@@ -101,7 +101,7 @@ return 1`)
  * same epoch. One that is ours is an earlier claim. The node that it is taken
  * from is noted (at most eight are): it may only be frozen, and hold the session still.
  * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), the node and epoch it
- * was seen with, '1' if it was released or '', then field, value, ... of its new owner.
+ * was seen with, '1' if it was released or '', then field, value, ... of its owner.
  * Returns 1 claimed, 0 another owner's, -1 absent.
  */
 export const claimRecord = script(`${OWNER}${PUT}

@@ -1,3 +1,4 @@
+import { FORMAT } from '../format.ts'
 import { shortId, tagOf } from '../session-id.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../sessions/directory.ts'
 import { within } from '../sessions/within.ts'
@@ -18,6 +19,7 @@ import { RecordKeeper, type Reclaimed } from './record-keeper.ts'
 import { RecordReader } from './record-reader.ts'
 import { pageIndex } from './record-scripts.ts'
 import { mayRemove, Removals } from './removals.ts'
+import { SharedSecret, type SecretKeeper } from './shared-secret.ts'
 import { Sweeper } from './sweeper.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
 import { Unreadable } from './unreadable.ts'
@@ -31,6 +33,8 @@ const SWEEP = 60_000
 const CONNECTING = 1000
 /** How long a session waits to be told whether it is still ours, and a claim for this node's beat, in milliseconds. */
 const LEASE_BOUND = 1000
+/** How long a node that asks waits for our close set, in milliseconds: it gives us a second for the whole. */
+const CLOSING_BOUND = 300
 
 export interface RedisDirectoryOptions {
   /** The user's client; it is never closed. */
@@ -45,6 +49,8 @@ export interface RedisDirectoryOptions {
   sweepAfter?: number
   /** What must be the same on all nodes, to be compared. */
   options?: SharedOptions
+  /** What the nodes prove themselves to each other with. Nothing: they do not. */
+  secret?: SecretKeeper
   log: Log
 }
 
@@ -108,8 +114,9 @@ class RedisDirectory implements SessionDirectory {
   }
 
   async start (owner: DirectoryOwner): Promise<void> {
-    const { node, ttl, heartbeat, log } = this.#options
+    const { node, ttl, heartbeat, secret, log } = this.#options
     const parts = { node, link: this.#link, closeSet: this.#closeSet, onFailed: (err: unknown) => this.#availability.failed(err) }
+    const shared = secret && new SharedSecret({ ...parts, keys: this.#keys, keeper: secret })
     this.#owner = owner
     this.#records = new OwnRecords({ ...parts, keys: this.#keys, ttl })
     this.#keeper = new RecordKeeper({ ...parts, owner, records: this.#records, onOthers: (id, by) => this.#tellOthers(id, by) })
@@ -117,6 +124,7 @@ class RedisDirectory implements SessionDirectory {
     this.#heartbeat = new Heartbeat({
       ...parts,
       registry: this.#registry,
+      secret: shared === undefined ? async () => {} : () => shared.look(),
       interval: heartbeat,
       report: () => ({ state: owner.draining ? 'draining' : 'up', sessions: owner.size, room: owner.draining ? 0 : owner.room }),
       beating: () => owner.beating(),
@@ -193,6 +201,20 @@ class RedisDirectory implements SessionDirectory {
 
   watch (record: SessionRecord, bound: number): Promise<void> {
     return this.#watch.wait(record, bound)
+  }
+
+  get doubtful (): boolean {
+    return !this.#link.ready || this.#link.ailing || this.#doubt.left > 0
+  }
+
+  get oldestFormat (): number {
+    return Math.min(FORMAT, ...[...this.#registry.latest().values()].map(({ format }) => format))
+  }
+
+  async closing (): Promise<string[]> {
+    let ids: string[] = []
+    await within(CLOSING_BOUND, this.#closeSet.tryRead().then(read => { ids = read ?? [] }))
+    return ids
   }
 
   lastSeen (tag: string): NodeStatus | undefined {

@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RequestId } from '../transport/messages.ts'
 import { shortId } from '../session-id.ts'
 import { eventFrame } from '../transport/frames.ts'
@@ -71,9 +71,10 @@ export function refusalCounters (): Record<Reason, number> {
 
 /**
  * Makes the function that answers refusals: a JSON-RPC error with
- * `data.reason`, one log line, one count.
+ * `data.reason`, one log line, one count. `prove`: the field that proves a
+ * `not_owner` to the node that asked.
  */
-export function refuser (counters: Record<Reason, number>) {
+export function refuser (counters: Record<Reason, number>, prove: (request: FastifyRequest) => Record<string, string> = () => ({})) {
   return function refuse (reply: FastifyReply, reason: Reason, details: RefusalDetails = {}): void {
     const [usual, code, level, text] = CATALOGUE[reason]
     const status = details.status ?? usual
@@ -85,6 +86,7 @@ export function refuser (counters: Record<Reason, number>) {
       ...(typeof sessionId === 'string' && { session: shortId(sessionId) }),
       ...details.log
     }, `mcp request refused: ${message}`)
+    if (reason === 'not_owner') reply.headers(prove(reply.request))
     if (details.retryAfter !== undefined) reply.header('retry-after', details.retryAfter)
     const error = { code, message, data: { reason, ...details.data } }
     const answers = (details.ids ?? [details.id ?? null]).map(id => ({ jsonrpc: '2.0', id, error }))

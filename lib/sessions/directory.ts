@@ -20,6 +20,8 @@ export interface SessionRecord {
   principal?: string | undefined
   /** The owner's url when it wrote the record: an adopter asks there first. */
   url?: string | undefined
+  /** What its owner says of itself; undefined for one of format 0 (see format.ts). */
+  owner?: OwnerFacts | undefined
   /** Its owner has given it up: whoever claims it has it, and nobody need be asked. */
   released?: boolean | undefined
   /**
@@ -33,10 +35,16 @@ export interface SessionRecord {
   state?: string | undefined
   /** Adoptions of this session that failed since it last lived. */
   adoptionFailures: number
-  /** The format of the owner that wrote it (lib/format.ts). Absent: 0. */
-  format?: number | undefined
   /** The oldest format whose nodes may serve its session. Absent: 0. */
   reader?: number | undefined
+}
+
+/** What the owner of a record says of itself. */
+export interface OwnerFacts {
+  /** What it understands (see format.ts). */
+  format: number
+  /** It has reached itself at its url: if something else answers there now, the url has passed on. */
+  reached: boolean
 }
 
 /** What a fresh MCP server is told so that it stands where the lost one stood. */
@@ -66,6 +74,8 @@ export interface NodeIdentity {
    */
   epoch: string
   url?: string | undefined
+  /** It has reached itself at its url. Only the self-check sets it. */
+  reached?: boolean
 }
 
 /** A live node, as the directory knows it. */
@@ -80,17 +90,18 @@ export interface NodeStatus {
   sessions: number
   /** How many more it takes; 0 while it drains. */
   room: number
-  /** The format that it speaks (lib/format.ts). Absent: 0. */
-  format?: number | undefined
+  /** What it understands, and is understood by (see format.ts). */
+  format: number
 }
 
 /** Where an id that this process doesn't hold stands. */
 export type Location =
   /** Recorded, and its owner is alive. `tag` and `url` are the owner's. */
-  | { status: 'misrouted', record: SessionRecord, tag: string, url?: string | undefined }
+  | { status: 'misrouted', record: SessionRecord, tag: string, url?: string | undefined, format: number }
   /** Recorded, but its owner is gone (no heartbeat, another epoch under that node id, or its url is ours), or has given it up. */
   | { status: 'orphaned', record: SessionRecord }
-  | { status: 'unknown' }
+  /** `ended`: its end was asked for here, so nobody need look any further. */
+  | { status: 'unknown', ended?: true }
 
 /** What a directory asks of the node that uses it, and tells it. */
 export interface DirectoryOwner {
@@ -233,6 +244,18 @@ export interface SessionDirectory {
    * who wait for one node share its reads. Never throws.
    */
   watch: (record: SessionRecord, bound: number) => Promise<void>
+
+  /**
+   * This node's writes are not acknowledged, or what is missing in the
+   * directory may have been lost: absence is no evidence.
+   */
+  readonly doubtful: boolean
+
+  /** The oldest format among the live nodes when they were looked at last, without a read; this node's where it stands alone. */
+  readonly oldestFormat: number
+
+  /** Sessions of this node whose end was asked for elsewhere, and has not come yet; none where that cannot be told soon. Never rejects. */
+  closing: () => Promise<string[]>
 
   /** The node with this tag that was last seen alive, however long ago, without a read; never this one. */
   lastSeen: (tag: string) => NodeStatus | undefined

@@ -14,6 +14,8 @@ export interface Counters {
   adopted: number
   /** Requests that another node has answered. */
   forwarded: number
+  /** Owners that were taken for gone though something that is no proof of them answered at their url. */
+  disbelieved: number
   /** By why they ended. */
   ended: Readonly<Record<Ended, number>>
   /** By `data.reason` of the answer. */
@@ -74,10 +76,11 @@ export interface McpSessions {
 }
 
 /** The public face of the sessions. */
-export function mcpSessions ({ sessions, refused, forwarded, drain, log }: {
+export function mcpSessions ({ sessions, refused, forwarded, disbelieved, drain, log }: {
   sessions: Sessions
   refused: Record<string, number>
   forwarded: { count: number }
+  disbelieved: { count: number }
   drain: McpSessions['drain']
   log: FastifyBaseLogger
 }): McpSessions {
@@ -106,7 +109,7 @@ export function mcpSessions ({ sessions, refused, forwarded, drain, log }: {
   return {
     get size () { return sessions.size },
     node,
-    counters: { get opened () { return sessions.opened.count }, get adopted () { return sessions.adopted.count }, get forwarded () { return forwarded.count }, ended: sessions.ended, refused },
+    counters: { get opened () { return sessions.opened.count }, get adopted () { return sessions.adopted.count }, get forwarded () { return forwarded.count }, get disbelieved () { return disbelieved.count }, ended: sessions.ended, refused },
     get: id => sessions.get(id),
 
     async has (id) {

@@ -1,4 +1,5 @@
 import { DirectoryUnavailableError, NodeDuplicateError } from '../errors.ts'
+import { FORMAT } from '../format.ts'
 import { tagOf } from '../session-id.ts'
 import { fromCursor, toCursor } from './cursor.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from './directory.ts'
@@ -125,11 +126,19 @@ class MemoryDirectory implements SessionDirectory {
     if (!record) return { status: 'unknown' }
     const owner = this.#ownerOf(record)?.node
     if (!owner || record.released || record.node === this.#node.id) return { status: 'orphaned', record: { ...record } }
-    return { status: 'misrouted', record: { ...record }, tag: owner.tag, url: owner.url }
+    return { status: 'misrouted', record: { ...record }, tag: owner.tag, url: owner.url, format: FORMAT }
   }
 
   /** Who is alive here and who is gone is known at once. */
   async watch (_record: SessionRecord, _bound: number): Promise<void> {}
+
+  readonly doubtful = false
+
+  readonly oldestFormat = FORMAT
+
+  async closing (): Promise<string[]> {
+    return []
+  }
 
   lastSeen (tag: string): NodeStatus | undefined {
     const seen = tag === this.#node.tag ? undefined : this.#space.lastSeen.get(tag)
@@ -238,7 +247,7 @@ function isAsSeen (record: SessionRecord, seen: SessionRecord): boolean {
 
 function statusOf ({ node: { id, url, tag }, owner }: MemoryNode): NodeStatus {
   const state = owner.draining ? 'draining' : 'up'
-  return { id, url, tag, state, sessions: owner.size, room: owner.draining ? 0 : owner.room }
+  return { id, url, tag, state, sessions: owner.size, room: owner.draining ? 0 : owner.room, format: FORMAT }
 }
 
 type Place = Pick<SessionRecord, 'node' | 'lastSeenAt' | 'id'>

@@ -109,6 +109,8 @@ export class Sessions implements DirectoryOwner {
   get (id: string): LocalSession | undefined { return this.#store.get(id) }
   has (id: string): boolean { return this.#store.has(id) }
   ids (): Iterable<string> { return this.#store.ids() }
+  /** The epoch under which a session is held here, or is being moved here; undefined when it is neither. */
+  holds (id: string): string | undefined { return (this.#store.get(id) ?? this.#arriving.get(id))?.epoch }
   values (): Iterable<LocalSession> { return this.#store.values() }
   record (id: string): NewRecord | undefined { return (this.#store.get(id) ?? this.#leaving.get(id)?.session)?.record() ?? this.#last.get(id) }
   beating (): (gone: boolean) => void { return this.#parts.lease?.beating() ?? (() => {}) }

@@ -216,7 +216,7 @@ t.test('the end of one connection is nothing to the others', async t => {
 t.test('an owner that is known to be dead is not waited for', async t => {
   let asked = 0
   const owner = await startOwner(t, (request, response) => {
-    if (request.url === '/mcp-sticky/owner') return response.end('{"epoch":"abc.0"}')
+    if (request.url === '/mcp-sticky/owner') return response.end()
     asked++
     if (request.method === 'GET') response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
   })
@@ -225,7 +225,7 @@ t.test('an owner that is known to be dead is not waited for', async t => {
   const call = ask(`${node.url}/mcp`)
   await until('both are under way', () => asked === 2)
   node.forwarder.abandon(owner.url)
-  t.equal(await node.forwarder.askOwner(owner.url, 'id'), 'abc.0', 'it can be asked again')
+  t.ok(await node.forwarder.answers(owner.url), 'it can be asked again')
   t.equal((await bytesOf(stream)).toString(), LAST_WORDS)
   t.equal((await call).body.toString(), '{"outcome":"lost"}')
 })

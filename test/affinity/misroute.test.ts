@@ -16,7 +16,7 @@ const record: SessionRecord = {
   replay: { initialize: '{}', subscriptions: [] },
   adoptionFailures: 0
 }
-const misrouted = { status: 'misrouted', record, tag: '0123456789abcdef', url: 'http://a' } as const
+const misrouted = { status: 'misrouted', record, tag: '0123456789abcdef', url: 'http://a', format: 1 } as const
 const orphaned = { status: 'orphaned', record } as const
 const letter: Policies = { misroute: 'reject', orphan: 'reject' }
 const beyond: Policies = { misroute: 'forward', orphan: 'adopt' }
@@ -29,7 +29,7 @@ t.test('the policies of ADR-0066 refuse, and say why', async t => {
 })
 
 t.test('a misrouted session is forwarded, once, to an owner that has a url', async t => {
-  t.strictSame(decide(misrouted, beyond, ann), { do: 'forward', url: 'http://a', record })
+  t.strictSame(decide(misrouted, beyond, ann), { do: 'forward', url: 'http://a', format: 1, record })
   t.strictSame(decide({ ...misrouted, url: undefined }, beyond, ann), { do: 'refuse', reason: 'misrouted', data: { node: '0123456789abcdef' } })
   t.strictSame(decide(misrouted, beyond, { ...ann, hop: true }), { do: 'refuse', reason: 'not_owner' })
 })

@@ -3,6 +3,7 @@ import t from 'tap'
 import { request } from 'undici'
 import type { FastifyRequest } from 'fastify'
 import { startApp } from '../fixtures/app.ts'
+import { freePort } from '../fixtures/free-port.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
 import { createServer, waiting } from '../fixtures/session-server.ts'
 import { until } from '../fixtures/until.ts'
@@ -120,7 +121,7 @@ t.test('on loopback other hosts and foreign origins are refused, whatever the ve
 })
 
 t.test('with node.url set the proxy answers for Host; allowed hosts and origins are served', async t => {
-  const behind = await startApp(t, { node: { url: 'http://10.0.0.1:3000' } })
+  const behind = await startApp(t, { node: { url: `http://127.0.0.1:${await freePort()}` } })
   t.equal((await send(behind.url, { body: initialize, headers: { host: 'mcp.example.com', origin: 'https://mcp.example.com' } })).status, 200)
   t.equal((await send(behind.url, { body: initialize, headers: { host: 'mcp.example.com', origin: 'https://other.example.com' } })).status, 403)
   const listed = await startApp(t, { allowedHosts: ['mcp.example.com'], allowedOrigins: ['https://app.example.com'] })

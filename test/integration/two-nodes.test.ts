@@ -7,6 +7,7 @@ import type { McpStickyOptions } from '../../lib/index.ts'
 import { startApp } from '../fixtures/app.ts'
 import type { StartedApp } from '../fixtures/app.ts'
 import { connect1 } from '../fixtures/clients.ts'
+import { freePort } from '../fixtures/free-port.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
 import { startNodeProcess } from '../fixtures/node-process.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
@@ -191,7 +192,7 @@ t.test('onClose cleans this node\'s records and no others, whatever the servers 
   for (let i = 0; i < 20; i++) await open(a!.url)
   const stays = await open(b!.url)
   await a!.app.close()
-  t.same((await keys()).filter(key => !key.startsWith('node:node-1')), ['nodes', `session:${stays}`])
+  t.same((await keys()).filter(key => !key.startsWith('node:node-1')), ['nodes', 'secret', `session:${stays}`])
   t.equal((await inSession(b!.url, stays, call('count'))).status, 200)
 })
 
@@ -206,12 +207,13 @@ t.test('with @fastify/redis, registered first, Redis is cleaned before the clien
     await app.close()
     t.equal(await client.exists(`${keyPrefix}session:${id}`), 0)
   }
-  t.same(await client.keys(`${keyPrefix}*`), [])
+  t.same(await client.keys(`${keyPrefix}*`), [`${keyPrefix}secret`], 'what nodes prove themselves with is for those to come')
 })
 
 t.test('a second live node of the same id or url does not start', async t => {
-  const { nodes: [a], keyPrefix } = await startNodes(t, 1, () => ({ node: { id: 'one', url: 'http://10.0.0.1:3000', heartbeat: HEARTBEAT } }))
-  for (const node of [{ id: 'one', heartbeat: HEARTBEAT }, { id: 'two', url: 'http://10.0.0.1:3000', heartbeat: HEARTBEAT }]) {
+  const url = `http://127.0.0.1:${await freePort()}`
+  const { nodes: [a], keyPrefix } = await startNodes(t, 1, () => ({ node: { id: 'one', url, heartbeat: HEARTBEAT } }))
+  for (const node of [{ id: 'one', heartbeat: HEARTBEAT }, { id: 'two', url, heartbeat: HEARTBEAT }]) {
     await t.rejects(startApp(t, { redis: connect(t, redis), keyPrefix, node }), { code: 'MCP_STICKY_ERR_NODE_DUPLICATE' })
   }
   t.equal((await send(a!.url, { body: initialize })).status, 200)

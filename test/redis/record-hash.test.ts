@@ -1,6 +1,6 @@
 import t from 'tap'
 import { FORMAT, OLDEST_READER } from '../../lib/format.ts'
-import { formerFields, fromHash, ownerFields, toHash } from '../../lib/redis/record-hash.ts'
+import { formerOwnerFields, fromHash, ownerFields, toHash } from '../../lib/redis/record-hash.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 
 const WHOLE = {
@@ -18,7 +18,7 @@ const WHOLE = {
   subscriptions: '["u"]',
   state: '[1]',
   adoptionFailures: '2',
-  format: '1:e',
+  owner: 'e 1 1',
   reader: '0'
 }
 
@@ -40,7 +40,7 @@ t.test('a record comes out of its hash', async t => {
     replay: { initialize: '{"x":1}', logLevel: 'debug', subscriptions: ['u'] },
     state: '[1]',
     adoptionFailures: 2,
-    format: 1,
+    owner: { format: 1, reached: true },
     reader: 0
   })
   t.equal(fromHash('id', []), undefined)
@@ -65,21 +65,21 @@ t.test('what a session has not is an empty value, which deletes', async t => {
 
 const fieldsOf = (flat: string[]) => Object.fromEntries(flat.flatMap((field, i) => i % 2 === 0 ? [[field, flat[i + 1]!]] : []))
 
-t.test('a record has the format of the owner that wrote it', async t => {
+t.test('a record says what its owner is, and who may read it', async t => {
   const node = identity('a', 'http://10.0.0.1:3000')
   const ours = { ...fieldsOf(ownerFields(node)), epoch: node.epoch }
-  t.match(read(ours), { format: FORMAT, reader: OLDEST_READER, url: node.url })
+  t.match(read(ours), { owner: { format: FORMAT, reached: false }, reader: OLDEST_READER, url: node.url })
   // A node of format 0 that takes it over writes neither, and leaves what is there.
   const theirs = read({ ...ours, node: 'b', epoch: 'f.0' })
-  t.equal(theirs.format, undefined)
+  t.equal(theirs.owner, undefined)
   t.equal(theirs.reader, OLDEST_READER, 'who may read it is a matter of what is in it')
-  for (const format of ['', '1', ':e', 'x:e', '1:', '-1:e', '1:e.', '9999999999:e']) t.equal(read({ format }).format, undefined, format)
+  for (const owner of ['', 'e', 'e 1', 'e x 1', ' 1 0', 'e -1 0', 'e. 1 0', 'e 9999999999 0', 'e 1 2']) t.equal(read({ owner }).owner, undefined, owner)
   for (const reader of ['', '-1', '1.5', 'x', '9999999999', '1e3']) t.equal(read({ reader }).reader, undefined, reader)
 })
 
 t.test('what an owner said of itself can be put back', async t => {
-  const node = identity('a', 'http://10.0.0.1:3000')
+  const node = { ...identity('a', 'http://10.0.0.1:3000'), reached: true }
   const claimed = read({ ...fieldsOf(ownerFields(node)), node: 'a', epoch: node.epoch })
-  t.strictSame(formerFields(claimed), ownerFields(node))
-  t.strictSame(formerFields({ ...claimed, url: undefined, format: undefined, reader: undefined }), ['url', '', 'format', '', 'reader', ''])
+  t.strictSame(formerOwnerFields(claimed), ownerFields(node))
+  t.strictSame(formerOwnerFields({ ...claimed, url: undefined, owner: undefined, reader: undefined }), ['url', '', 'owner', '', 'reader', ''])
 })

@@ -1,4 +1,5 @@
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
+import { FORMAT } from '../../../lib/format.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../../../lib/sessions/directory.ts'
 import { FakeLink, unanswered } from './fake-link.ts'
 import type { LinkParts } from './fake-link.ts'
@@ -108,13 +109,16 @@ export class FakeDirectory implements SessionDirectory {
     else if (remembered !== undefined && world.now - remembered.at < heartbeat) return remembered.location
     const asked = world.now
     const record = await this.#link.reading(scripts => scripts.read(id))
-    if (record === undefined) return this.#absent(asked)
-    if (this.#releases.get(id) !== undefined || this.#removals.has(id)) return { status: 'unknown' }
+    if (record === undefined) {
+      const location = this.#absent(asked)
+      return this.#releases.has(id) || this.#removals.has(id) ? { status: 'unknown', ended: true } : location
+    }
+    if (this.#releases.get(id) !== undefined || this.#removals.has(id)) return { status: 'unknown', ended: true }
     if (record.released === true) return { status: 'orphaned', record }
-    if (this.#link.scripts.ours(record)) return this.#releases.has(id) ? { status: 'unknown' } : { status: 'orphaned', record }
+    if (this.#link.scripts.ours(record)) return this.#releases.has(id) ? { status: 'unknown', ended: true } : { status: 'orphaned', record }
     const owner = await this.#link.reading(() => redis.alive(record.node))
     if (owner !== undefined && owner.epoch === record.epoch) {
-      const location: Location = { status: 'misrouted', record, tag: owner.tag, url: owner.url }
+      const location: Location = { status: 'misrouted', record, tag: owner.tag, url: owner.url, format: owner.format }
       this.#seen.set(owner.tag, owner)
       this.#owners.set(id, { at: world.now, location })
       return location
@@ -135,6 +139,17 @@ export class FakeDirectory implements SessionDirectory {
       }
       await this.#link.wait(Math.min(heartbeat / 4, end - world.now))
     }
+  }
+
+  get doubtful (): boolean {
+    return this.#doubt > this.#parts.world.now
+  }
+
+  readonly oldestFormat = FORMAT
+
+  async closing (): Promise<string[]> {
+    const { redis, node } = this.#parts
+    return await this.#link.try(() => [...redis.closing.get(node.id) ?? []], 300) ?? []
   }
 
   lastSeen (tag: string): NodeStatus | undefined {
@@ -214,7 +229,7 @@ export class FakeDirectory implements SessionDirectory {
     const { node: { id, url, tag, incarnation }, heartbeat } = this.#parts
     const acknowledged = this.#owner.beating()
     const state = this.#owner.draining ? 'draining' : 'up'
-    const key = { id, url, tag, incarnation, epoch: this.#parts.node.epoch, state, sessions: this.#owner.size, room: this.#owner.room } as const
+    const key = { id, url, tag, incarnation, epoch: this.#parts.node.epoch, state, sessions: this.#owner.size, room: this.#owner.room, format: FORMAT } as const
     const claimed = this.#claimed
     const beat = await this.#link.try(scripts => scripts.beat(key, 3 * heartbeat, claimed))
     if (beat === undefined) return

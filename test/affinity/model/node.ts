@@ -4,6 +4,8 @@ import type { Found } from '../../../lib/affinity/affinity.ts'
 import { Drain } from '../../../lib/affinity/drain.ts'
 import { HOP } from '../../../lib/affinity/forward-headers.ts'
 import type { Forwarded, Forwarder } from '../../../lib/affinity/forwarder.ts'
+import type { Question, Said } from '../../../lib/affinity/owner-question.ts'
+import { Owners } from '../../../lib/affinity/owners.ts'
 import { Lease } from '../../../lib/affinity/lease.ts'
 import { UnderWay } from '../../../lib/affinity/under-way.ts'
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
@@ -88,7 +90,8 @@ export class ModelNode implements Process {
       makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, log }),
       log
     })
-    const adoption = new Adoption({ sessions: this.sessions, directory: this.directory, ask: (url, id) => this.#ask(url, id), log })
+    const owners = new Owners({ own: this.url, ask: question => this.#ask(question), life: 3 * HEARTBEAT, unprovenTimeout: 60_000, disbelieved: { count: 0 }, log })
+    const adoption = new Adoption({ sessions: this.sessions, directory: this.directory, owners, log })
     const forwarder = { forward: (request: any, reply: any, url: string, { decline }: any) => this.#forward(request, reply, url, decline) } as unknown as Forwarder
     const underWay = { calls: new UnderWay(), streams: new UnderWay() }
     this.#affinity = new Affinity({
@@ -97,6 +100,7 @@ export class ModelNode implements Process {
       directory: this.directory,
       forwarder,
       adoption,
+      owners,
       patience: 3 * HEARTBEAT,
       forwarded: { count: 0 },
       underWay
@@ -241,21 +245,31 @@ export class ModelNode implements Process {
     }
     const answer = await this.#back(owner.ask({ ...request.ask, hop: this.identity.tag }))
     if (answer === undefined) return { outcome: 'lost', error: new Error('reset') } as Forwarded
-    if (decline(answer.status)) return { outcome: 'declined', status: answer.status } as unknown as Forwarded
+    if (decline(answer.status)) return { outcome: 'declined', status: answer.status, proven: true }
     reply.answer = answer
     return { outcome: 'answered' } as Forwarded
   }
 
-  /** The question of an adopter, with its bound. */
-  async #ask (url: string, id: string): Promise<string | undefined> {
+  /** The question of an adopter, with its bound; whoever is silent is asked twice. */
+  async #ask (question: Question): Promise<Said> {
+    const said = await this.#askOnce(question)
+    return said.said === 'silence' ? this.#askOnce(question) : said
+  }
+
+  #askOnce ({ url, ids, unrecorded }: Question): Promise<Said> {
     const { world } = this.#cluster
     const owner = this.#at(url)
-    return this.#back(new Promise<string | undefined>(resolve => {
-      world.after(1000, () => resolve(undefined))
-      if (owner === undefined) return resolve(undefined)
+    return this.#back(new Promise<Said>(resolve => {
+      if (owner === undefined) return resolve({ said: 'nobody', error: new Error('refused') })
+      world.after(1000, () => resolve({ said: 'silence', error: new Error('no answer') }))
       world.after(1, () => owner.deliver(() => {
-        const epoch = owner.sessions.state === 'superseded' ? undefined : owner.sessions.get(id)?.epoch
-        world.after(1, () => resolve(epoch))
+        const { sessions, directory } = owner
+        const said = (closing: string[]): void => {
+          const mine = ids.filter(id => sessions.state !== 'superseded' && sessions.holds(id) !== undefined && !closing.includes(id))
+          world.after(1, () => resolve({ said: 'proven', held: Object.fromEntries(mine.map(id => [id, sessions.holds(id)!])), doubtful: directory.doubtful }))
+        }
+        if (unrecorded) directory.closing().then(said)
+        else said([])
       }))
     }))
   }

@@ -58,8 +58,9 @@ export class World {
 }
 
 /** Everything that can go on without an event has. */
-export function settled (): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
+export async function settled (): Promise<void> {
+  // What the product gathers in a turn goes on in the next.
+  for (let i = 0; i < 3; i++) await new Promise(resolve => setImmediate(resolve))
 }
 
 /**

@@ -1,0 +1,84 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+
+/** Where the proxy and the other nodes ask; a proxy keeps everything below off its public entry points. */
+export const INTERNAL = '/mcp-sticky'
+
+/** What is asked: the header fields, names in lower case. */
+export interface InternalRequest { headers: IncomingMessage['headers'] }
+
+/** `body` goes out as JSON. */
+export interface InternalAnswer { status: number, headers?: Record<string, string | number>, body: object }
+
+export type InternalHandler = (request: InternalRequest) => InternalAnswer | Promise<InternalAnswer>
+
+type Paths = Map<string, InternalHandler>
+
+const PATHS = Symbol.for('fastify-mcp-sticky.internal-paths')
+
+/**
+ * Answers GET and HEAD at a path over the socket, before the application sees
+ * the request: proxies and other nodes find it whatever hooks, prefixes, rate
+ * limits or error handlers there are, and it stays out of request logs. The
+ * same path is a route of the application, hidden from its documents, for
+ * `inject` and for servers that are not the application's own.
+ */
+export function internalPath (app: FastifyInstance, path: string, handler: InternalHandler): void {
+  const paths = pathsOf(app)
+  paths.set(path, handler)
+  app.get(path, { logLevel: 'silent', schema: { hide: true } as object }, async (request, reply) => {
+    const { status, headers = {}, body } = await handler(request)
+    return reply.code(status).headers({ 'cache-control': 'no-store', ...headers }).send(body)
+  })
+}
+
+/** The internal paths of an application's server. */
+function pathsOf (app: FastifyInstance): Paths {
+  const server = app.server as Server & { [PATHS]?: Paths }
+  return (server[PATHS] ??= intercept(app, server))
+}
+
+function intercept (app: FastifyInstance, server: Server): Paths {
+  const paths: Paths = new Map()
+  let closing = false
+  app.addHook('preClose', async () => { closing = true })
+  const listeners = server.rawListeners('request') as Array<(request: IncomingMessage, response: ServerResponse) => void>
+  server.removeAllListeners('request')
+  server.on('request', (request, response) => {
+    const { url = '' } = request
+    const handler = paths.get(url) ?? (url.includes(INTERNAL) ? paths.get(pathOf(url)) : undefined)
+    if (handler === undefined) {
+      for (const listener of listeners) listener.call(server, request, response)
+      return
+    }
+    serve(handler, request, response, closing).catch(error => {
+      app.log.error({ err: error }, 'an internal question could not be answered')
+      if (!response.headersSent) response.writeHead(500)
+      response.end()
+    })
+  })
+  return paths
+}
+
+async function serve (handler: InternalHandler, request: IncomingMessage, response: ServerResponse, closing: boolean): Promise<void> {
+  const { method } = request
+  const { status, headers, body } = method === 'GET' || method === 'HEAD'
+    ? await handler(request)
+    : { status: 405, headers: { allow: 'GET, HEAD' }, body: { error: 'method not allowed' } }
+  const text = JSON.stringify(body)
+  // A connection that stays would hold the server open.
+  if (closing && request.httpVersionMajor < 2) response.setHeader('connection', 'close')
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    ...headers
+  })
+  response.end(method === 'HEAD' ? undefined : text)
+  request.resume()
+}
+
+/** Without scheme, host, query and the slash that some proxies put at the end. */
+function pathOf (target: string): string {
+  return target.replace(/^[^/?#]+:\/\/[^/?#]*/, '').replace(/[?#].*$/s, '').replace(/\/$/, '')
+}

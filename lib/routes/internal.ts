@@ -1,0 +1,65 @@
+import type { FastifyInstance } from 'fastify'
+import { OWNER_PATH, SESSIONS, UNRECORDED, UNVERIFIED } from '../affinity/owner-question.ts'
+import { SELF, SELF_PATH } from '../affinity/self-check.ts'
+import type { SelfCheck } from '../affinity/self-check.ts'
+import { PROOF } from '../affinity/forward-headers.ts'
+import { INTERNAL, internalPath } from '../http/internal-paths.ts'
+import type { InternalAnswer, InternalRequest } from '../http/internal-paths.ts'
+import type { Proofs } from '../security/proofs.ts'
+import type { SessionDirectory } from '../sessions/directory.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+
+export interface InternalOptions {
+  sessions: Sessions
+  directory: Pick<SessionDirectory, 'closing' | 'doubtful' | 'oldestFormat'>
+  proofs: Proofs
+  /** Undefined for a node that others cannot reach. */
+  selfCheck: SelfCheck | undefined
+  /** A draining node's sessions are reached through the other nodes alone. */
+  leaves: boolean
+}
+
+/**
+ * What proxies and other nodes ask. `ready`: may new sessions come here?
+ * `alive`: should requests for the sessions that are here come here? `live`:
+ * does the process run? A draining node is not ready; it is alive, unless it
+ * `leaves` step by step: when the others forward to it what its sessions still
+ * need, nothing is on its way to it when it closes. Health tells a state and
+ * no more; who holds which session, a node of the cluster alone is told.
+ */
+export async function internalRoutes (app: FastifyInstance, options: InternalOptions): Promise<void> {
+  const { sessions, selfCheck, leaves } = options
+  const health = (healthy: boolean, state: string = sessions.state): InternalAnswer => ({ status: healthy ? 200 : 503, body: { state } })
+
+  internalPath(app, `${INTERNAL}/ready`, () => {
+    const unreached = selfCheck?.problem === true
+    return health(sessions.state === 'open' && !unreached, unreached && sessions.state === 'open' ? 'unreachable' : sessions.state)
+  })
+  internalPath(app, `${INTERNAL}/alive`, () => health(leaves ? sessions.state === 'open' : sessions.state !== 'superseded'))
+  internalPath(app, `${INTERNAL}/live`, () => health(true))
+  if (selfCheck === undefined) return
+  internalPath(app, SELF_PATH, ({ headers }) => {
+    const answer = selfCheck.answer(headers[SELF])
+    return answer === undefined ? { status: 404, body: {} } : { status: 200, body: { answer } }
+  })
+  internalPath(app, OWNER_PATH, request => whoHolds(options, request))
+}
+
+/** Which of the sessions that are asked for live here. */
+async function whoHolds ({ sessions, directory, proofs }: InternalOptions, { headers }: InternalRequest): Promise<InternalAnswer> {
+  const several = headers[SESSIONS]
+  const ids = typeof several === 'string' ? several.split(',') : [String(headers['mcp-session-id'] ?? '')]
+  const held = (id: string): string | undefined => sessions.state === 'superseded' ? undefined : sessions.holds(id)
+  const proof = headers[PROOF]
+  const secret = proofs.check(proof, { purpose: 'question', url: sessions.node.url!, method: 'GET', sessions: ids })
+  if (secret === undefined) {
+    // A node of format 0 proves nothing, and takes anything but what it expects for a no.
+    if (directory.oldestFormat > 0) return { status: 403, body: JSON.parse(UNVERIFIED) as object }
+    const epoch = held(ids[0]!)
+    return epoch === undefined ? { status: 404, body: {} } : { status: 200, body: { epoch } }
+  }
+  const closing = headers[UNRECORDED] === undefined ? [] : await directory.closing()
+  const mine = ids.filter(id => held(id) !== undefined && !closing.includes(id))
+  const body = { held: Object.fromEntries(mine.map(id => [id, held(id)])), doubtful: directory.doubtful }
+  return { status: 200, headers: { [PROOF]: proofs.answer(secret, proof as string, JSON.stringify(body)) }, body }
+}
