@@ -77,8 +77,18 @@ export interface McpStickyOptions {
     wait?: number
     /** Interval of the comments that keep proxies from closing a silent stream. Default 15000. */
     keepAlive?: number
-    /** How long a client waits before it comes back to a stream that ended (SSE `retry`, with an eventStore). Default 1000. */
-    retry?: number
+    /**
+     * How long a client waits before it comes back to a stream that goes on,
+     * told it (SSE `retry`) before the server ends the connection. Default
+     * 1000; false: it is not told, for clients that know no such line.
+     */
+    retry?: number | false
+    /**
+     * Bytes that this node keeps for clients which have yet to take them, or
+     * for the event store, all streams together. Beyond it the streams that
+     * hold most are dropped, or go on without event ids. Default 128 MiB.
+     */
+    maxBuffered?: number
   }
   session?: {
     /** Life of a record in the directory, renewed by use. Default 30 days (ADR-0066), at least 5 minutes. */
@@ -125,7 +135,7 @@ export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 's
   orphan: 'reject' | 'adopt'
   node: { id: string, url: string | undefined, heartbeat: number, unprovenTimeout: number }
   responseMode: 'auto' | 'json' | 'sse'
-  stream: { wait: number, keepAlive: number, retry: number }
+  stream: { wait: number, keepAlive: number, retry: number | false, maxBuffered: number }
   session: { ttl: number, idleTimeout: number, firstUseTimeout: number, maxPerNode: number, maxPerPrincipal: number }
   drain: { grace: number, timeout: number }
   routeOptions: RouteShorthandOptions
@@ -145,7 +155,7 @@ export function readOptions (options: McpStickyOptions): Settings {
   const { node = {}, session = {}, stream = {}, drain = {}, routeOptions = {} } = options
   known('node', node, ['id', 'url', 'heartbeat', 'unprovenTimeout'])
   known('session', session, ['ttl', 'idleTimeout', 'firstUseTimeout', 'maxPerNode', 'maxPerPrincipal'])
-  known('stream', stream, ['wait', 'keepAlive', 'retry'])
+  known('stream', stream, ['wait', 'keepAlive', 'retry', 'maxBuffered'])
   known('drain', drain, ['grace', 'timeout'])
   if (typeof options.createServer !== 'function') throw new OptionError('createServer', 'must be a function that returns an MCP server')
   for (const name of ['principal', 'authInfo'] as const) {
@@ -176,7 +186,8 @@ export function readOptions (options: McpStickyOptions): Settings {
     stream: {
       wait: duration('stream.wait', stream.wait, 1000),
       keepAlive: duration('stream.keepAlive', stream.keepAlive, 15_000),
-      retry: duration('stream.retry', stream.retry, 1000)
+      retry: stream.retry === false ? false : duration('stream.retry', stream.retry, 1000),
+      maxBuffered: count('stream.maxBuffered', stream.maxBuffered, 128 * 1024 * 1024, ' of bytes')
     },
     session: {
       ttl: duration('session.ttl', session.ttl, 30 * DAY, { least: 5 * MINUTE, most: 365 * DAY }),
@@ -213,9 +224,9 @@ function duration (name: string, value: number | undefined, fallback: number, { 
   return value
 }
 
-function count (name: string, value: number | undefined, fallback: number): number {
+function count (name: string, value: number | undefined, fallback: number, of = ''): number {
   if (value === undefined) return fallback
-  if (value !== Infinity && (!Number.isSafeInteger(value) || value < 1)) throw new OptionError(name, 'must be a whole number of at least 1, or Infinity')
+  if (value !== Infinity && (!Number.isSafeInteger(value) || value < 1)) throw new OptionError(name, `must be a whole number${of} of at least 1, or Infinity`)
   return value
 }
 

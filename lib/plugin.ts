@@ -15,6 +15,7 @@ import { askOwner } from './affinity/owner-question.ts'
 import { Owners } from './affinity/owners.ts'
 import { SelfCheck } from './affinity/self-check.ts'
 import { UnderWay } from './affinity/under-way.ts'
+import { connectionsOf } from './connections.ts'
 import { AlreadyRegisteredError, OptionError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
@@ -38,6 +39,7 @@ import type { SessionEventStore } from './transport/mcp-server.ts'
 import { AnswerWait } from './transport/answer-wait.ts'
 import { KeepAlive } from './transport/keep-alive.ts'
 import { StreamableHttpTransport } from './transport/transport.ts'
+import { Unsent } from './transport/unsent.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -45,8 +47,6 @@ declare module 'fastify' {
   }
 }
 
-/** preClose must end this many milliseconds before Fastify's pluginTimeout does, or the process crashes. */
-const MARGIN = 2000
 /** How long onClose may take, for the sessions and for the directory alike. */
 const CLOSE_BOUND = 5000
 /** Records say within minutes when a session was used last. */
@@ -55,6 +55,9 @@ const TOUCHED = 10 * 60_000
 const LEASE_BEATS = 2
 /** A node's key lives this many beats. */
 const KEY_BEATS = 3
+
+/** The application as avvio, which boots and closes it, has it. */
+interface Avvio { onClose: (handler: () => Promise<void>) => unknown }
 
 async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise<void> {
   if (app.hasDecorator('mcpSessions')) throw new AlreadyRegisteredError()
@@ -77,6 +80,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const directory = chooseDirectory(app, client, settings, policies, node, proofs)
   const adopt = policies.orphan === 'adopt'
   const { heartbeat } = settings.node
+  const unsent = new Unsent({ most: settings.stream.maxBuffered, keepAlive: settings.stream.keepAlive })
   const sessions = new Sessions({
     node,
     store: new SessionStore(settings.session),
@@ -84,11 +88,11 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     lease: adopt ? new Lease({ node, life: LEASE_BEATS * heartbeat }) : undefined,
     onAdopt: settings.onAdopt,
     createServer: settings.createServer,
-    makeTransport: transports(app, settings),
+    makeTransport: transports(app, settings, unsent),
     limits: settings.session,
     log: app.log
   })
-  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag, proofs }) : undefined
+  const forwarder = policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag, unsent, proofs }) : undefined
   const disbelieved = { count: 0 }
   const owners = forwarder && new Owners({
     own: node.url,
@@ -103,28 +107,31 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const forwarded = { count: 0 }
   const underWay = { calls: new UnderWay(), streams: new UnderWay() }
   const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, owners, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
-  const drain = new Drain({ sessions, handOver: adopt, underWay, log: app.log })
+  const connections = connectionsOf(app.server)
+  const drain = new Drain({ sessions, handOver: adopt, underWay, forwarder, connections, log: app.log })
   const refused = refusalCounters()
   app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, disbelieved, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
 
-  app.addHook('onReady', () => sessions.start())
+  app.addHook('onReady', async () => {
+    await sessions.start()
+    // What is added last to avvio's queue is run first. So the node drains while Fastify still serves: in a preClose hook
+    // every request is turned away already (return503OnClosing), and one that takes longer than pluginTimeout ends the process.
+    // No grace: nobody who closes without a drain() has asked for one. Alone, a node has no others to send clients to.
+    const avvio = app as unknown as Avvio
+    avvio.onClose(async () => {
+      await drain.run({ grace: 0, timeout: settings.drain.timeout, disconnect: settings.node.url !== undefined })
+    })
+  })
   app.addHook('preClose', async () => {
-    const { pluginTimeout = 0 } = app.initialConfig
-    const budget = pluginTimeout === 0 ? Infinity : Math.max(0, pluginTimeout - MARGIN)
-    const over = setTimeout(() => drain.cutShort(), Math.min(budget, settings.drain.timeout)).unref()
-    // The grace is for whoever calls drain() first: from now on Fastify itself turns new requests away.
-    await drain.run({ grace: 0, timeout: settings.drain.timeout })
-    // More may have arrived since; what Fastify does to connections next is for the application to choose.
-    forwarder?.endStreams()
-    if (!await drain.passedOn()) forwarder?.breakOff()
-    clearTimeout(over)
     // Between preClose and onClose Fastify waits for every connection, and a client may stall one as long as it likes.
     sessions.shutdown(CLOSE_BOUND).catch(error => app.log.error({ err: error }, 'ending the mcp sessions failed'))
+    connections.closeSessions()
   })
   app.addHook('onClose', async () => {
     await sessions.shutdown(CLOSE_BOUND)
     await forwarder?.close()
     if (settings.eventStore !== undefined && 'stop' in settings.eventStore) (settings.eventStore as SessionEventStore).stop()
+    app.log.info('mcp node is closed')
   })
 
   await app.register(mcpRoutes, {
@@ -133,11 +140,13 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     routeOptions: settings.routeOptions,
     sessions,
     affinity,
+    unsent,
     refuse: refuser(refused, request => {
       const proof = proveNotMine(proofs, node.url, request)
       return proof === undefined ? {} : { [PROOF]: proof }
     }),
     resumable: settings.eventStore !== undefined,
+    forwards: forwarder !== undefined,
     principal: settings.principal,
     authInfo: settings.authInfo,
     forbidden: originGuard({
@@ -193,17 +202,18 @@ function choosePolicies ({ misroute, orphan, node }: Settings, shared: boolean):
 }
 
 /** Transports of one node share their timers. */
-function transports (app: FastifyInstance, settings: Settings): (events: TransportEvents) => StreamableHttpTransport {
+function transports (app: FastifyInstance, settings: Settings, unsent: Unsent): (events: TransportEvents) => StreamableHttpTransport {
   const waits = new AnswerWait(settings.stream.wait)
   const keepAlive = new KeepAlive(settings.stream.keepAlive)
   return events => new StreamableHttpTransport({
     ...events,
     token: randomBytes(6).toString('base64url'),
     responseMode: settings.responseMode,
-    retry: settings.stream.retry,
+    ...(settings.stream.retry !== false && { retry: settings.stream.retry }),
     ...(settings.eventStore !== undefined && { eventStore: settings.eventStore }),
     waits,
     keepAlive,
+    unsent,
     log: app.log
   })
 }

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 
 const OURS = /^[0-9a-f]{16}\.[\w-]{22}$/
-const LEGAL = /^[\x21-\x7e]{1,128}$/
+const LEGAL = /^[\x21-\x7e]+$/
 
 /**
  * The tag of a node: the first 16 hex digits of sha256 over its url, or over
@@ -23,9 +23,9 @@ export function tagOf (sessionId: string): string | undefined {
 }
 
 /**
- * Whether a header value can be a session id at all: visible ASCII (spec
- * 2025-11-25, Streamable HTTP, Session Management) and at most 128 characters.
- * A header that was sent twice arrives joined by `, ` and is not.
+ * Whether a header value can be a session id at all, of ours or of anybody's:
+ * visible ASCII (spec 2025-11-25, Streamable HTTP, Session Management), of any
+ * length. A header that was sent twice arrives joined by `, ` and is not.
  */
 export function isLegalSessionId (value: string): boolean {
   return LEGAL.test(value)

@@ -11,7 +11,7 @@ t.test('defaults', async t => {
     keyPrefix: 'mcp:',
     responseMode: 'auto',
     node: { id: /^[\w.-]{1,64}$/, url: undefined, heartbeat: 2000 },
-    stream: { wait: 1000, keepAlive: 15_000, retry: 1000 },
+    stream: { wait: 1000, keepAlive: 15_000, retry: 1000, maxBuffered: 128 * 1024 * 1024 },
     session: { ttl: 30 * 86_400_000, idleTimeout: 4 * 3_600_000, firstUseTimeout: 60_000, maxPerNode: 10_000, maxPerPrincipal: 1000 }
   })
 })
@@ -40,6 +40,9 @@ t.test('a wrong option is refused by its name', async t => {
     ['stream.wait', { stream: { wait: -1 } }],
     ['stream.keepAlive', { stream: { keepAlive: '15s' } }],
     ['stream.retry', { stream: { retry: NaN } }],
+    ['stream.retry', { stream: { retry: true } }],
+    ['stream.maxBuffered', { stream: { maxBuffered: 0 } }],
+    ['stream.maxBuffered', { stream: { maxBuffered: '64mb' } }],
     ['session.ttl', { session: { ttl: 1000 } }],
     ['session.idleTimeout', { session: { idleTimeout: 0 } }],
     ['session.firstUseTimeout', { session: { firstUseTimeout: null } }],

@@ -25,10 +25,11 @@ t.test('ids that no node of ours made have no tag', async t => {
   }
 })
 
-t.test('legal are 1 to 128 visible ASCII characters', async t => {
+t.test('legal are visible ASCII characters, however many', async t => {
   t.ok(isLegalSessionId('b9d1c2c4-8c0a-4d0e-9d68-3a6a2b7e9c11'))
-  t.ok(isLegalSessionId('!~'.repeat(64)))
-  for (const id of ['', 'a b', 'a\tb', 'é', 'a'.repeat(129), 'one, two']) t.notOk(isLegalSessionId(id), id)
+  t.ok(isLegalSessionId('!~'.repeat(8000)))
+  t.ok(isLegalSessionId('one,two'))
+  for (const id of ['', 'a b', 'a\tb', 'a\n', 'é', 'one, two']) t.notOk(isLegalSessionId(id), id)
 })
 
 t.test('a shortened id does not give the secret away', async t => {

@@ -21,6 +21,8 @@ import type { UnderWay } from './under-way.ts'
 export const RETRY_AFTER = 2
 /** "That session is not mine": what a node answers to a forwarded request. */
 const NOT_OWNER = 421
+/** What the server of a node says of header fields that are more than it takes, in no words of ours. */
+const FIELDS_TOO_LARGE = 431
 /** Waits before a session is looked for again whose owner says it is not, in milliseconds: it may be on its way to another. */
 const LOOKS = [0, 50, 100, 200, 400]
 /** Sessions that are looked for again at once. */
@@ -31,7 +33,7 @@ const CANDIDATES = 3
 /** Why a request for a session that is not here is refused. */
 export type AffinityRefusal =
   | 'unknown' | 'misrouted' | 'orphaned' | 'not_owner' | 'owner_unreachable' | 'owner_lost'
-  | 'adoption_failed' | 'newer_format' | 'node_full' | 'node_closing' | 'directory_unavailable'
+  | 'adoption_failed' | 'newer_format' | 'headers_too_large' | 'node_full' | 'node_closing' | 'directory_unavailable'
 
 /** A request for a session, and who sent it. */
 export interface Errand {
@@ -229,15 +231,17 @@ export class Affinity {
 
   #passOn ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>, url: string): Promise<Forwarded> {
     const { forwarder, watch } = this.#parts
-    const answer = forwarder!.forward(request, reply, url, { decline: status => status === NOT_OWNER, lastWords })
+    const answer = forwarder!.forward(request, reply, url, { decline: status => status === NOT_OWNER || status === FIELDS_TOO_LARGE, lastWords })
     return watch?.during(url, answer) ?? answer
   }
 
   #outcome ({ request }: Errand, forwarded: Forwarded, format: number): Found | Undone {
     switch (forwarded.outcome) {
       case 'answered': return this.#counted()
-      // Nodes of format 0 prove nothing; whoever else does not is somebody that has come to that url.
-      case 'declined': return forwarded.proven || format === 0 ? { now: 'moved' } : { now: 'unreachable', error: new Error('something that is no node of this cluster declined the request') }
+      case 'declined':
+        if (forwarded.status === FIELDS_TOO_LARGE) return refusal('headers_too_large')
+        // Nodes of format 0 prove nothing; whoever else does not is somebody that has come to that url.
+        return forwarded.proven || format === 0 ? { now: 'moved' } : { now: 'unreachable', error: new Error('something that is no node of this cluster declined the request') }
       case 'unreachable': return { now: 'unreachable', error: forwarded.error }
       // A stream may be opened twice.
       case 'lost': return request.method === 'GET' ? { now: 'unreachable', error: forwarded.error } : refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })

@@ -8,18 +8,27 @@ export const HOP = 'mcp-sticky-hop'
 export const PROOF = 'mcp-sticky-proof'
 
 /** Fields that speak of one connection and not of the message (RFC 9110, section 7.6.1). */
-const CONNECTION_FIELDS = [
-  'connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings',
-  'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection'
-]
+const CONNECTION_FIELDS = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings', 'proxy-connection']
 const NOT_ANSWERED = new Set([...CONNECTION_FIELDS, PROOF])
-/** Host goes first, the body says its length itself, and `Expect` has had its answer. */
-const NOT_ASKED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'expect', HOP, PROOF])
+/**
+ * Host goes first, `Expect` has had its answer, and the body says itself how
+ * long it is. It has no coding either: a hook has undone that, or it would not
+ * have been read as JSON here.
+ */
+const NOT_ASKED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'content-encoding', 'expect', HOP, PROOF])
+
+const NAME = /^[\w!#$%&'*+.^`|~-]+$/
+const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 /**
  * The header fields of a forwarded request, names and values in turn: those
- * that this node's application saw, so that its checks give the same answer on
- * the owner.
+ * that this node's application saw when its hooks had run, so that its checks
+ * give the same answer on the owner. What a hook took away stays away; what it
+ * put there and no field can carry, the owner's hook puts there again.
+ *
+ * What the client lists in `Connection` passes as well: for the client the
+ * nodes are one server and this is no proxy, and the owner itself would heed
+ * such a field. Without it the request could be another principal's there.
  *
  * X-Forwarded-For and -Proto pass as they came. The owner stands in this
  * node's place, one hop behind the proxy: with this node appended to the chain,
@@ -27,23 +36,27 @@ const NOT_ASKED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'expe
  * that came without a proxy is named there, lest the owner take this node for it.
  */
 export function requestFields (request: FastifyRequest, tag: string): string[] {
-  const { headers } = request
-  const listed = listedIn(headers.connection)
-  const fields = [HOP, tag, 'host', headers.host ?? headers[':authority'] as string | undefined ?? '']
+  const headers = request.headers as Record<string, unknown>
+  const fields = [HOP, tag, 'host', String(headers['host'] ?? headers[':authority'] ?? '')]
   let forwardedFor = false
   let forwardedProto = false
-  for (const name in headers) {
-    const value = headers[name]
-    // Pseudo fields of HTTP/2 begin with a colon.
-    if (value === undefined || NOT_ASKED.has(name) || name.startsWith(':') || listed?.has(name)) continue
+  for (const key in headers) {
+    const value = headers[key]
+    const name = key.toLowerCase()
+    // The pseudo fields of HTTP/2 have no such name.
+    if (value === undefined || value === null || NOT_ASKED.has(name) || !NAME.test(name)) continue
     if (name === 'x-forwarded-for') forwardedFor = true
     else if (name === 'x-forwarded-proto') forwardedProto = true
-    if (typeof value === 'string') fields.push(name, value)
-    else for (const one of value) fields.push(name, one)
+    if (Array.isArray(value)) for (const one of value) put(fields, name, String(one))
+    else put(fields, name, String(value))
   }
   if (!forwardedFor) fields.push('x-forwarded-for', request.ip)
   if (!forwardedProto) fields.push('x-forwarded-proto', request.protocol)
   return fields
+}
+
+function put (fields: string[], name: string, value: string): void {
+  if (!NO_VALUE.test(value)) fields.push(name, value)
 }
 
 /** The header fields of the owner's answer, on top of what this node's hooks (CORS, say) have set. */
@@ -63,7 +76,7 @@ export function pathOf (target: string): string {
   return path.startsWith('/') ? path : `/${path}`
 }
 
-/** The fields that a Connection field lists: they end here too. */
+/** The fields that a Connection field of the owner's answer lists: they end here too. */
 function listedIn (connection: string | string[] | undefined): Set<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
   return new Set(String(connection).toLowerCase().split(',').map(name => name.trim()))

@@ -2,6 +2,9 @@ import { isIP } from 'node:net'
 import { Pool, buildConnector } from 'undici'
 import type { Dispatcher } from 'undici'
 
+/** Bytes of header fields that an owner's answer may have: what its application sets, its own clients get. */
+const ANSWER_FIELDS = 1024 * 1024
+
 /**
  * Connections to the other nodes: kept alive, no pipelining, and no limit to
  * their number or to the time an answer takes.
@@ -47,7 +50,7 @@ export class OwnerPools {
 
   #open (url: string): Dispatcher {
     if (this.#closed) throw new Error('nothing is forwarded any more')
-    const pool = new Pool(url, { connect: this.#connect, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 })
+    const pool = new Pool(url, { connect: this.#connect, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: ANSWER_FIELDS })
     const { protocol, hostname } = new URL(url)
     const dispatcher = protocol === 'https:' ? pool.compose(named(hostname)) : pool
     this.#pools.set(url, dispatcher)

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { onResponseEnd } from '../transport/client-response.ts'
+import type { Unsent } from '../transport/unsent.ts'
 import { pathOf, PROOF, requestFields } from './forward-headers.ts'
 import { OwnerPools } from './forward-pools.ts'
 import type { Proofs } from '../security/proofs.ts'
@@ -18,6 +19,7 @@ const BOUND = 1000
 export class Forwarder {
   readonly #tag: string
   readonly #proofs: Proofs | undefined
+  readonly #unsent: Unsent
   readonly #calls: OwnerPools
   /** Apart from the calls: streams stay for hours, and undici looks past every busy connection of a pool for a free one. */
   readonly #streams: OwnerPools
@@ -25,9 +27,10 @@ export class Forwarder {
   #leaving = false
 
   /** `proofs`: for the other nodes, that this is one of them. `connectTimeout` in milliseconds. */
-  constructor ({ tag, proofs, connectTimeout = BOUND }: { tag: string, proofs?: Proofs, connectTimeout?: number }) {
+  constructor ({ tag, unsent, proofs, connectTimeout = BOUND }: { tag: string, unsent: Unsent, proofs?: Proofs, connectTimeout?: number }) {
     this.#tag = tag
     this.#proofs = proofs
+    this.#unsent = unsent
     this.#calls = new OwnerPools(connectTimeout)
     this.#streams = new OwnerPools(connectTimeout)
   }
@@ -41,7 +44,7 @@ export class Forwarder {
     return new Promise(resolve => {
       const stream = request.method === 'GET'
       const proof = this.#proofs?.make(hopTo(url, request))
-      const relay = new Relay(reply, {
+      const relay = new Relay(reply, this.#unsent, {
         ...options,
         leaving: () => stream && this.#leaving,
         proven: answer => proof !== undefined && isProvenNotMine(this.#proofs!, answer[PROOF], proof)

@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { breakOff, isOpen, onResponseEnd } from '../transport/client-response.ts'
+import { breakOff } from '../transport/client-response.ts'
 import type { ClientResponse } from '../transport/client-response.ts'
+import { PacedResponse } from '../transport/paced-response.ts'
+import type { Unsent } from '../transport/unsent.ts'
 import { answerFields } from './forward-headers.ts'
 import { RelayedEvents } from './relay-events.ts'
 
@@ -37,6 +39,7 @@ const LEAVING = new Error('this node is leaving')
 export class Relay implements Dispatcher.DispatchHandler {
   readonly #reply: FastifyReply
   readonly #raw: ClientResponse
+  readonly #out: PacedResponse
   readonly #options: ForwardOptions
   readonly #settle: (forwarded: Forwarded) => void
   #controller: Controller | undefined
@@ -44,12 +47,14 @@ export class Relay implements Dispatcher.DispatchHandler {
   #begun = false
   #events: RelayedEvents | undefined
 
-  constructor (reply: FastifyReply, options: ForwardOptions, settle: (forwarded: Forwarded) => void) {
+  /** `unsent`: what the node keeps for its clients. */
+  constructor (reply: FastifyReply, unsent: Unsent, options: ForwardOptions, settle: (forwarded: Forwarded) => void) {
     this.#reply = reply
     this.#raw = reply.raw
+    this.#out = new PacedResponse(reply.raw, unsent, reply.log)
     this.#options = options
     this.#settle = settle
-    onResponseEnd(this.#raw, () => this.#left())
+    this.#out.onEnd(() => this.#left())
   }
 
   /** Whether the outcome is known: what comes after that goes nowhere. */
@@ -81,23 +86,23 @@ export class Relay implements Dispatcher.DispatchHandler {
   endStream (): void {
     if (this.#settled || this.#events === undefined) return
     this.#done({ outcome: 'answered' })
-    this.#raw.end(this.#events.ending(() => ''))
+    this.#finish(this.#events.ending(() => ''))
     this.#controller?.abort(LEAVING)
   }
 
   onResponseData (controller: Controller, chunk: Buffer): void {
     // Of an answer that was declined, or one whose client is just leaving.
-    if (this.#settled || !isOpen(this.#raw)) return
+    if (this.#settled || !this.#out.open) return
     this.#events?.passed(chunk)
-    if (this.#raw.write(chunk)) return
+    if (this.#out.write(chunk)) return
     controller.pause()
-    this.#raw.once('drain', () => controller.resume())
+    this.#out.drained().then(() => controller.resume(), () => {})
   }
 
   onResponseEnd (): void {
     if (this.#settled) return
     this.#done({ outcome: 'answered' })
-    this.#raw.end()
+    this.#out.end()
   }
 
   onResponseError (_controller: Controller | undefined, error: Error): void {
@@ -106,7 +111,12 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#done({ outcome: 'answered', error })
     // Part of a body must not pass for the whole: only a stream of events has a good end at any time.
     if (this.#events === undefined) breakOff(this.#raw)
-    else this.#raw.end(this.#events.ending(this.#options.lastWords))
+    else this.#finish(this.#events.ending(this.#options.lastWords))
+  }
+
+  #finish (frames: string): void {
+    if (frames !== '') this.#out.write(frames)
+    this.#out.end()
   }
 
   #left (): void {

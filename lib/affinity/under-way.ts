@@ -11,6 +11,14 @@ export class UnderWay {
     onResponseEnd(answer, () => this.#answers.delete(answer))
   }
 
+  get size (): number {
+    return this.#answers.size
+  }
+
+  values (): Iterable<ClientResponse> {
+    return this.#answers.values()
+  }
+
   /** Resolves when those that are under way now have been given, or their clients have left. */
   async given (): Promise<void> {
     await Promise.all([...this.#answers].map(answer => new Promise<void>(resolve => onResponseEnd(answer, resolve))))

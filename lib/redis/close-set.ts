@@ -1,6 +1,7 @@
 import type { Keys } from './keys.ts'
-import type { Link } from './link.ts'
+import type { Call, Link } from './link.ts'
 import { addMembers, deleteKey, readMembers, removeMembers } from './node-scripts.ts'
+import type { Unreadable } from './unreadable.ts'
 
 /** A node that doesn't look for a day is gone. */
 const LIFE = 24 * 3600 * 1000
@@ -10,18 +11,30 @@ const BATCH = 1000
 export class CloseSet {
   readonly #link: Link
   readonly #key: string
+  readonly #node: string
+  readonly #unreadable: Unreadable | undefined
 
-  constructor (link: Link, keys: Keys, node: string) {
+  /** `unreadable`: for whoever reads it. */
+  constructor (link: Link, keys: Keys, node: string, unreadable?: Unreadable) {
     this.#link = link
+    this.#node = node
+    this.#unreadable = unreadable
     this.#key = keys.close(node)
   }
 
   async add (id: string): Promise<void> {
-    await this.#link.run(addMembers, this.#key, [String(LIFE), id])
+    const { script, key, args } = this.adding(id)
+    await this.#link.run(script, key, args)
+  }
+
+  /** What adds an id. */
+  adding (id: string): Call {
+    return { script: addMembers, key: this.#key, args: [String(LIFE), id] }
   }
 
   async read (): Promise<string[]> {
-    return await this.#link.run(readMembers, this.#key) as string[]
+    const members = this.#link.run(readMembers, this.#key) as Promise<string[]>
+    return await (this.#unreadable?.orAbsent(`the close set of the node ${this.#node}`, members, []) ?? members)
   }
 
   /** Undefined when Redis doesn't let us. */

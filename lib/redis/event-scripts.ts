@@ -1,4 +1,4 @@
-import { script } from './script.ts'
+import { REPLACING, script } from './script.ts'
 
 /*
  * The events of a session are one Redis stream. Fields of an entry, in this order:
@@ -14,7 +14,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
 /** `trim(most, life)`: exact, by count and by age. The key lives as long as its newest entry. */
-const TRIM = `${NOW}
+const TRIM = `${REPLACING}${NOW}
 local function trim (most, life)
   redis.call('XTRIM', KEYS[1], 'MAXLEN', most)
   redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', math.max(0, now - life)))
@@ -31,11 +31,11 @@ end`
 export const appendEvent = script(`${TRIM}
 local after, newest = ARGV[4], 0
 repeat
-  local entries = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', 100)
+  local entries = replacing('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', 100)
   for _, entry in ipairs(entries) do
     local fields = entry[2]
     if fields[6] == ARGV[1] and fields[8] == ARGV[2] then return entry[1] end
-    newest = math.max(newest, tonumber(fields[10]))
+    newest = math.max(newest, tonumber(fields[10]) or 0)
     after = entry[1]
   end
 until #entries < 100
@@ -62,11 +62,11 @@ return id`)
 export const takeOverEvents = script(`${TRIM}
 local open, streams, newest, mine, after = {}, {}, 0, nil, '-'
 repeat
-  local entries = redis.call('XRANGE', KEYS[1], after, '+', 'COUNT', 100)
+  local entries = replacing('XRANGE', KEYS[1], after, '+', 'COUNT', 100)
   for _, entry in ipairs(entries) do
     local fields = entry[2]
     local stream = fields[2]
-    newest = math.max(newest, tonumber(fields[10]))
+    newest = math.max(newest, tonumber(fields[10]) or 0)
     if stream == '' and fields[6] == ARGV[1] then mine = { entry[1], fields[10] } end
     if fields[12] then
       local listed, left = {}, {}
@@ -138,5 +138,5 @@ return page`)
  */
 export const dropEvents = script(`
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-if last and tonumber(last[2][10]) > tonumber(ARGV[1]) then return 0 end
+if last and (tonumber(last[2][10]) or 0) > tonumber(ARGV[1]) then return 0 end
 return redis.call('UNLINK', KEYS[1])`)

@@ -3,6 +3,7 @@ import { appendEvent, dropEvents, findEvent, readEvents, takeOverEvents } from '
 import { eventId, type EventPlace } from './event-store-ids.ts'
 import type { Link } from './link.ts'
 import type { Script } from './script.ts'
+import { isOfAnotherType, type Unreadable } from './unreadable.ts'
 
 /** The answer to a request whose server is gone. */
 const OWNER_LOST = JSON.stringify({
@@ -36,6 +37,7 @@ export interface Append {
 
 export interface EventLogOptions {
   link: Link
+  unreadable: Unreadable
   /** Most entries a key has. */
   maxEvents: number
   /** In milliseconds. */
@@ -45,10 +47,12 @@ export interface EventLogOptions {
 /** The commands on a key of events. Everything rejects when Redis doesn't answer within the link's bound. */
 export class EventLog {
   readonly #link: Link
+  readonly #unreadable: Unreadable
   readonly #limits: [maxEvents: string, maxAge: string]
 
-  constructor ({ link, maxEvents, maxAge }: EventLogOptions) {
+  constructor ({ link, unreadable, maxEvents, maxAge }: EventLogOptions) {
     this.#link = link
+    this.#unreadable = unreadable
     this.#limits = [String(maxEvents), String(maxAge)]
   }
 
@@ -95,7 +99,7 @@ export class EventLog {
       const [of, last, left, ...events] = page
       if (at === entry && of !== stream) return false
       for (let i = 0; i < events.length; i += 2) {
-        await send(eventId({ stream, entry: events[i]! }), JSON.parse(events[i + 1]!))
+        await send(eventId({ stream, entry: events[i]! }), this.#parse(events[i + 1]!))
       }
       at = last
       more = Number(left) === 1
@@ -107,11 +111,25 @@ export class EventLog {
     await this.#run(dropEvents, key, [generation])
   }
 
+  /** @throws EventsExpiredError for what nobody can read: to leave it out would be a gap. */
+  #parse (json: string): unknown {
+    try {
+      return JSON.parse(json)
+    } catch {
+      this.#unreadable.found('an event')
+      throw new EventsExpiredError()
+    }
+  }
+
   /** Redis' own errors have the command on them, which names the session and may be large: they are not handed on. */
   async #run (script: Script, key: string, args: string[]): Promise<unknown> {
     try {
       return await this.#link.run(script, key, args)
     } catch (err) {
+      if (isOfAnotherType(err)) {
+        this.#unreadable.found('the events of a session')
+        return null
+      }
       if (err instanceof Error && err.name === 'ReplyError') throw new Error(`Redis refused: ${err.message}`)
       throw err
     }

@@ -9,6 +9,7 @@ import { EventLog } from './event-store-log.ts'
 import { OneSession } from './event-store-session.ts'
 import { redisKeys, type Keys } from './keys.ts'
 import { Link } from './link.ts'
+import { Unreadable } from './unreadable.ts'
 
 export { EventsTakenError } from './event-store-log.ts'
 
@@ -72,11 +73,6 @@ class RedisEventStore implements SessionEventStore {
     const { redis, keyPrefix, maxEvents, maxAge, log } = checked(options)
     this.#log = log
     this.#keys = redisKeys(keyPrefix)
-    const answering = () => {
-      if (this.#link.ailing || !this.#away) return
-      this.#away = false
-      log?.warn('the event store in Redis answers again')
-    }
     this.#link = new Link(redis, {
       lost: why => {
         if (this.#away) return
@@ -85,10 +81,15 @@ class RedisEventStore implements SessionEventStore {
       },
       // The directory's link has the client connect again.
       masterGone: () => {},
-      answering,
-      reconnected: answering
+      answering: () => {},
+      reconnected: () => {},
+      regained: () => {
+        if (!this.#away) return
+        this.#away = false
+        log?.warn('the event store in Redis answers again')
+      }
     })
-    this.#events = new EventLog({ link: this.#link, maxEvents, maxAge })
+    this.#events = new EventLog({ link: this.#link, unreadable: new Unreadable(log ?? { warn () {} }), maxEvents, maxAge })
   }
 
   forSession (sessionId: string, token: string): SessionEvents {

@@ -20,6 +20,8 @@ export interface HeartbeatParts {
   onBeat: (beat: { gone: boolean, closed: string[] }) => void
   /** Each interval, and whenever `hurry` was called, whether the beat succeeded or not. */
   onTick: () => void
+  /** A whole beat, or a claim, went through. */
+  onAccepted: () => void
   /** Another live node has our id or url: the heartbeat has ended. */
   onSuperseded: (by: NodeState, why: Error) => void
   /** A beat failed. */
@@ -131,7 +133,7 @@ export class Heartbeat {
     const { signal } = this.#stopping
     do {
       this.#again = false
-      await (this.#claimed ? this.#beat() : this.#claim()).catch(err => this.#failed(err))
+      await (this.#claimed ? this.#beat() : this.#claim()).then(() => this.#parts.onAccepted(), err => this.#failed(err))
     } while (this.#again && !signal.aborted)
     this.#turning = undefined
     if (!signal.aborted) this.#parts.onTick()

@@ -13,6 +13,8 @@ export interface LinkEvents {
   masterGone: () => void
   /** All answer again, over the connections that were there before. `outage` in milliseconds. */
   answering: (outage: number) => void
+  /** The first answer of all, or since `lost`, with no other server hanging. */
+  regained?: () => void
   /** There is a new connection: what was in Redis may be gone. Another server may still not answer. */
   reconnected: () => void
 }
@@ -43,16 +45,20 @@ export class Link {
   readonly #client: RedisClient
   readonly #events: LinkEvents
   readonly #breakers = new Map<string, Breaker>()
+  /** There was no answer since it was lost, or at all. */
+  #lost = true
   /** Scripts that a server has, as far as we know: master and digest. */
   readonly #loaded = new Set<string>()
   readonly #unwatch: () => void
+  /** The refusals of this turn of the event loop, by their reason. */
+  readonly #refused = new Map<string, Promise<never>>()
 
   constructor (client: RedisClient, events: LinkEvents) {
     this.#client = client
     this.#events = events
     this.#unwatch = watchConnections(client, {
       closed: master => {
-        events.lost(master === undefined ? 'the connection is closed' : `the connection to ${master} is closed`)
+        this.#tellLost(master === undefined ? 'the connection is closed' : `the connection to ${master} is closed`)
         if (master !== undefined) events.masterGone()
       },
       renewed: master => {
@@ -80,6 +86,11 @@ export class Link {
     return [...this.#breakers.values()].some(breaker => breaker.open)
   }
 
+  /** Whether a command on this key would be refused unissued: its server is known not to answer. */
+  silent (key: string): boolean {
+    return !this.ready || this.#breakers.get(this.#masterOf(key))?.silent === true
+  }
+
   /**
    * Runs a script on one key.
    * @throws NoAnswer, or the error that Redis answered.
@@ -94,11 +105,12 @@ export class Link {
   }
 
   issue (call: Call, bound = BOUND): Issued {
-    if (!this.ready) return refused('the client is not connected')
+    if (!this.ready) return this.#refuse('the client is not connected')
     const master = this.#masterOf(call.key)
     const breaker = this.#breakerOf(master)
-    if (!breaker.admits()) return refused('the server does not answer')
+    if (!breaker.admits()) return this.#refuse('the server does not answer')
     const command = this.#send(call, `${master} ${call.script.sha}`)
+    breaker.issued(command)
     return { answer: bounded(command, bound, breaker), settled: command.catch(() => {}) }
   }
 
@@ -126,6 +138,17 @@ export class Link {
     return answer
   }
 
+  #tellLost (why: string): void {
+    this.#lost = true
+    this.#events.lost(why)
+  }
+
+  #tellRegained (): void {
+    if (this.ailing || !this.ready) return
+    this.#lost = false
+    this.#events.regained?.()
+  }
+
   /** `host:port` on a Cluster. */
   #masterOf (key: string): string {
     if (!isCluster(this.#client)) return 'server'
@@ -136,15 +159,27 @@ export class Link {
     let breaker = this.#breakers.get(master)
     if (!breaker) {
       breaker = new Breaker({
-        opened: why => this.#events.lost(master === 'server' ? why : `${why} from ${master}`),
-        closed: outage => { if (!this.ailing) this.#events.answering(outage) }
+        opened: why => this.#tellLost(master === 'server' ? why : `${why} from ${master}`),
+        closed: outage => { if (!this.ailing) this.#events.answering(outage) },
+        answered: () => { if (this.#lost) this.#tellRegained() }
       }, RETRY)
       this.#breakers.set(master, breaker)
     }
     return breaker
   }
-}
 
-function refused (why: string): Issued {
-  return { answer: Promise.reject(new NoAnswer(why)), settled: Promise.resolve() }
+  /** Never at once: whoever asks again and again must let timers and sockets have their turn. */
+  #refuse (why: string): Issued {
+    let answer = this.#refused.get(why)
+    if (answer === undefined) {
+      answer = new Promise<never>((_resolve, reject) => {
+        setImmediate(() => {
+          this.#refused.delete(why)
+          reject(new NoAnswer(why))
+        })
+      })
+      this.#refused.set(why, answer)
+    }
+    return { answer, settled: Promise.resolve() }
+  }
 }

@@ -5,6 +5,7 @@ import type { Link } from './link.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import { fromHash } from './record-hash.ts'
 import { pageIndex, readRecord } from './record-scripts.ts'
+import { isOfAnotherType, type Unreadable } from './unreadable.ts'
 
 const MOST = 1000
 /** A page may come out short rather than read on past many stale entries. */
@@ -18,7 +19,7 @@ export interface Page { sessions: SessionRecord[], cursor?: string }
  * @throws OptionError, NoAnswer
  */
 export async function listPage (
-  { link, keys, registry }: { link: Link, keys: Keys, registry: NodeRegistry },
+  { link, keys, registry, unreadable }: { link: Link, keys: Keys, registry: NodeRegistry, unreadable: Unreadable },
   { cursor, limit }: { cursor?: string | undefined, limit: number }
 ): Promise<Page> {
   let [node, score, id]: Position = cursor === undefined ? ['', '', ''] : fromCursor(cursor)
@@ -30,7 +31,7 @@ export async function listPage (
     node = nodes[0]!
     if (sessions.length === wanted || reads === READS) return { sessions, cursor: toCursor([node, score, id]) }
     const size = wanted - sessions.length
-    const entries = await link.run(pageIndex, keys.index(node), [score, id, String(size)]) as string[]
+    const entries = await unreadable.orAbsent<string[]>(`the index of the node ${node}`, link.run(pageIndex, keys.index(node), [score, id, String(size)]), [])
     const ids = entries.filter((_, i) => i % 2 === 0)
     for (const record of await readAll(link, keys, ids)) if (record?.node === node) sessions.push(record)
     if (ids.length < size) {
@@ -46,6 +47,7 @@ export async function listPage (
 async function readAll (link: Link, keys: Keys, ids: string[]): Promise<Array<SessionRecord | undefined>> {
   const replies = await link.all(ids.map(id => ({ script: readRecord, key: keys.session(id), args: [] })))
   return replies.map((reply, i) => {
+    if (reply.status === 'rejected' && isOfAnotherType(reply.reason)) return undefined
     // A page with holes would pass for the truth.
     if (reply.status === 'rejected') throw reply.reason
     return fromHash(ids[i]!, reply.value)

@@ -36,17 +36,21 @@ async function look ({ node, reader, registry, doubt }: LocateParts, id: string,
   const record = await reader.read(id, fresh)
   if (record === undefined) return closing.length > 0 || releasing ? { status: 'unknown', ended: true } : { status: 'unknown' }
   if (closing.some(by => mayRemove(by, record))) return { status: 'unknown', ended: true }
-  if (record.released) return { status: 'orphaned', record }
+  const orphaned = (): Location => {
+    if (doubt.refused) throw unavailable('Redis refuses what this node writes, so nobody can take the session', doubt.left)
+    return { status: 'orphaned', record }
+  }
+  if (record.released) return orphaned()
   // One that we claimed without hearing of it, or are rid of.
-  if (isOf(node, record)) return releasing ? { status: 'unknown', ended: true } : { status: 'orphaned', record }
+  if (isOf(node, record)) return releasing ? { status: 'unknown', ended: true } : orphaned()
   const asked = performance.now()
   const owner = await registry.owner(record.node, record.epoch, fresh)
   // Who was reached by our url before us is gone, though its heartbeat may not have ended yet.
-  if (owner?.url !== undefined && owner.url === node.url) return { status: 'orphaned', record }
+  if (owner?.url !== undefined && owner.url === node.url) return orphaned()
   if (owner) return misrouted(record, owner)
   // The owner's heartbeat may have been lost with the rest.
-  if (doubt.since(asked)) throw unavailable('the connection is new and the session\'s node may not have beaten yet', doubt.left)
-  return { status: 'orphaned', record }
+  if (doubt.since(asked)) throw unavailable('the session\'s node may not have been able to beat', doubt.left)
+  return orphaned()
 }
 
 function isOf ({ id, incarnation }: NodeIdentity, { node, epoch }: SessionRecord): boolean {

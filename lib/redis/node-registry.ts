@@ -43,6 +43,8 @@ export class NodeRegistry {
   #beats = 0
   #looking: Promise<Map<string, NodeState>> | undefined
   #lookedAt = -Infinity
+  /** How many nodes there were when our id was last put among them. */
+  #members = 0
   /** The latest look that succeeded. */
   #seen = new Map<string, NodeState>()
   /** By tag, however long ago. */
@@ -67,19 +69,22 @@ export class NodeRegistry {
     const { id, url, tag, epoch } = this.#node
     const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat, options: this.#options })
     const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
-    if (typeof outcome === 'string') {
-      const other = readNodeState(id, outcome)
+    // Clients that hand numbers out as strings are taken too; a value is no number.
+    if (Number.isNaN(Number(outcome))) {
+      const other = readNodeState(id, outcome as string)
       if (other) return other
       this.#unreadable.found(keyOf(id))
-      return await this.beat(report, outcome)
+      return await this.beat(report, outcome as string)
     }
     if (Number(outcome) === 2) this.#unreadable.found(keyOf(id))
     return Number(outcome) === 1 ? 'renewed' : 'gone'
   }
 
-  /** Puts our id where the others find it. */
+  /** Puts our id where the others find it. Who has come or gone meanwhile is looked at with the next look. */
   async enlist (): Promise<void> {
-    await this.#link.run(addMembers, this.#keys.nodes, ['', this.#node.id])
+    const members = Number(await this.#link.run(addMembers, this.#keys.nodes, ['', this.#node.id]))
+    if (members !== this.#members) this.#lookedAt = -Infinity
+    this.#members = members
   }
 
   /** The ids of all nodes that have, or had, sessions: sorted, the dead included. */

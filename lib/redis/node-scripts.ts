@@ -1,4 +1,4 @@
-import { script } from './script.ts'
+import { REPLACING, script } from './script.ts'
 
 /**
  * The epoch of a node's value, and whether it is of this incarnation: its epochs begin with it and
@@ -51,12 +51,12 @@ return redis.call('DEL', KEYS[1])`)
 
 /**
  * Adds to a set (node ids, a close set).
- * KEYS[1] set; ARGV life (ms, '' for ever), member, ...
+ * KEYS[1] set; ARGV life (ms, '' for ever), member, ... Returns how many are in it.
  */
-export const addMembers = script(`
-redis.call('SADD', KEYS[1], unpack(ARGV, 2))
+export const addMembers = script(`${REPLACING}
+replacing('SADD', KEYS[1], unpack(ARGV, 2))
 if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return 1`)
+return redis.call('SCARD', KEYS[1])`)
 
 /**
  * Removes from a set.
@@ -86,3 +86,9 @@ return ARGV[1]`)
  * KEYS[1] any.
  */
 export const deleteKey = script("return redis.call('DEL', KEYS[1])")
+
+/**
+ * Reads how much memory the key's server may use, and what it does at the limit.
+ * KEYS[1] any. Returns INFO's section on memory.
+ */
+export const readSettings = script("return redis.call('INFO', 'memory')")

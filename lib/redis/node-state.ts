@@ -34,7 +34,7 @@ export function isNodeUrl (url: unknown): url is string {
  * are left out, and one that only informs may make no sense.
  */
 export function readNodeState (id: string, raw: string): NodeState | undefined {
-  const { url, tag, epoch, state, sessions, room, beat, heartbeat, format, options } = Object(json(raw))
+  const { format, url, tag, epoch, state, sessions, room, beat, heartbeat, options } = Object(json(raw))
   if (!isNodeId(id) || typeof tag !== 'string' || typeof epoch !== 'string') return undefined
   if (url !== undefined && !isNodeUrl(url)) return undefined
   return {
@@ -47,9 +47,9 @@ export function readNodeState (id: string, raw: string): NodeState | undefined {
     sessions: count(sessions) ?? 0,
     // Infinity is null in JSON.
     room: room === null ? Infinity : count(room) ?? 0,
+    format: count(format) ?? 0,
     beat: count(beat) ?? 0,
     heartbeat: typeof heartbeat === 'number' && heartbeat >= HEARTBEAT.least && heartbeat <= HEARTBEAT.most ? heartbeat : HEARTBEAT.usual,
-    format: count(format) ?? 0,
     options: readTheirOptions(options),
     raw
   }

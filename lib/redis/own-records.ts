@@ -6,7 +6,7 @@ import { changeable, formerOwnerFields, ownerFields, toHash } from './record-has
 import { addRecord, claimRecord, dropRecord, releaseRecord, renewRecord, touchIndex, trimIndex, unclaimRecord } from './record-scripts.ts'
 
 /** The index outlives its node, for listing and for whoever cleans up: 30 days. */
-const INDEX_LIFE = String(30 * 24 * 3600 * 1000)
+export const INDEX_LIFE = String(30 * 24 * 3600 * 1000)
 
 export interface OwnRecordsParts {
   link: Link
@@ -33,6 +33,16 @@ export interface Update { id: string, changes?: NewRecord | undefined }
 /** What renewing found, by id, and the epoch that was written. One that was kept has failed too when its share of the index has. */
 export interface Renewed { epoch: string, kept: string[], taken: string[], absent: string[], failed: string[] }
 
+/** The renewal of some records. */
+export interface Renewal {
+  outcome: Promise<Renewed>
+  /** Resolves when the client has an answer or has given up, however late, for the records and the index. */
+  settled: Promise<unknown>
+}
+
+/** Whether our index has a session, and when the client is done with it, however late. */
+export interface Indexed { indexed: boolean, settled: Promise<unknown> }
+
 /** A session that has ended; `asked`: because somebody asked for it. */
 export interface Ended { id: string, asked: boolean }
 
@@ -46,13 +56,14 @@ export interface Released { released: string[], absent: string[], failed: string
 export class OwnRecords {
   readonly #parts: OwnRecordsParts
   /** Whether our index has them. */
-  readonly #indexing: Gather<boolean>
+  readonly #indexing: Gather<Indexed>
 
   constructor (parts: OwnRecordsParts) {
     this.#parts = parts
     this.#indexing = new Gather(async ids => {
-      const [indexed] = await this.#all([this.#indexed(ids)])
-      return () => indexed !== undefined
+      const { numbers, settled } = this.#issue([this.#indexed(ids)])
+      const [indexed] = await numbers
+      return () => ({ indexed: indexed !== undefined, settled })
     })
   }
 
@@ -70,16 +81,25 @@ export class OwnRecords {
     return { outcome: outcome(), epoch, settled: Promise.all([written.settled, indexed.settled]) }
   }
 
-  async renew (updates: Update[]): Promise<Renewed> {
+  /** Renews records that are still ours, then their places in the index. */
+  renew (updates: Update[]): Renewal {
     const { keys, node: { epoch }, ttl } = this.#parts
     const args = [...this.#ours(), epoch, String(ttl), ...this.#owner()]
-    const outcomes = await this.#all(updates.map(({ id, changes }) =>
+    const records = this.#issue(updates.map(({ id, changes }) =>
       ({ script: renewRecord, key: keys.session(id), args: changes ? [...args, ...changeable(changes)] : args })))
-    const those = (outcome: number | undefined) => updates.flatMap(({ id }, i) => outcomes[i] === outcome ? [id] : [])
-    const renewed = { epoch, kept: those(1), taken: those(0), absent: those(-1), failed: those(undefined) }
-    if (renewed.kept.length === 0) return renewed
-    const [indexed] = await this.#all([this.#indexed(renewed.kept)])
-    return indexed === undefined ? { ...renewed, failed: [...renewed.failed, ...renewed.kept] } : renewed
+    let index: Promise<unknown> | undefined
+    const outcome = async (): Promise<Renewed> => {
+      const outcomes = await records.numbers
+      const those = (outcome: number | undefined) => updates.flatMap(({ id }, i) => outcomes[i] === outcome ? [id] : [])
+      const renewed = { epoch, kept: those(1), taken: those(0), absent: those(-1), failed: those(undefined) }
+      if (renewed.kept.length === 0) return renewed
+      const indexed = this.#issue([this.#indexed(renewed.kept)])
+      index = indexed.settled
+      const [done] = await indexed.numbers
+      return done === undefined ? { ...renewed, failed: [...renewed.failed, ...renewed.kept] } : renewed
+    }
+    const renewed = outcome()
+    return { outcome: renewed, settled: renewed.then(() => Promise.all([records.settled, index])) }
   }
 
   /** Deletes records that are still ours. */
@@ -88,7 +108,15 @@ export class OwnRecords {
     const calls: Call[] = ended.map(({ id, asked }) => ({ script: dropRecord, key: keys.session(id), args: [...this.#ours(), asked ? '1' : ''] }))
     const ids = ended.map(({ id }) => id)
     const outcomes = await this.#all([...calls, this.#trimmed(ids)], bound)
-    return { done: ids.filter((_, i) => outcomes[i] !== undefined), others: ids.filter((_, i) => outcomes[i] === 0) }
+    // Their places in the index are forgotten with the records, or asked for again.
+    const unlisted = outcomes.at(-1) !== undefined
+    return { done: ids.filter((_, i) => unlisted && outcomes[i] !== undefined), others: ids.filter((_, i) => outcomes[i] === 0) }
+  }
+
+  /** Takes sessions that are others' by now out of our index: whether that was done. */
+  async unlist (ids: string[]): Promise<boolean> {
+    const [left] = await this.#all([this.#trimmed(ids)])
+    return left !== undefined
   }
 
   /** Marks records that are still ours as released. One that another owner has counts as released. */
@@ -117,7 +145,7 @@ export class OwnRecords {
   }
 
   /** Puts a session into our index: whether it is there. Those of one turn go together. */
-  index (id: string): Promise<boolean> {
+  index (id: string): Promise<Indexed> {
     return this.#indexing.ask(id)
   }
 
@@ -155,6 +183,14 @@ export class OwnRecords {
 
   async #all (calls: Call[], bound?: number): Promise<Array<number | undefined>> {
     return this.#numbers(await this.#parts.link.all(calls, bound))
+  }
+
+  #issue (calls: Call[]): { numbers: Promise<Array<number | undefined>>, settled: Promise<unknown> } {
+    const issued = calls.map(call => this.#parts.link.issue(call))
+    return {
+      numbers: Promise.allSettled(issued.map(({ answer }) => answer)).then(outcomes => this.#numbers(outcomes)),
+      settled: Promise.all(issued.map(({ settled }) => settled))
+    }
   }
 
   /** What each script returned, undefined where it failed. */

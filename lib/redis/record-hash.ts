@@ -1,5 +1,6 @@
 import { FORMAT, OLDEST_READER } from '../format.ts'
 import type { NewRecord, NodeIdentity, OwnerFacts, Replay, SessionRecord } from '../sessions/directory.ts'
+import { isNodeId, isNodeUrl } from './node-state.ts'
 
 const NAME = 256
 const VERSION = 64
@@ -26,7 +27,7 @@ export function changeable ({ replay, state }: NewRecord): string[] {
 }
 
 /**
- * A record from Redis' field, value, ...; undefined when there is none. Others
+ * A record from Redis' field, value, ...; undefined when there is none, or no node's. Others
  * may have written it: a field that makes no sense counts as absent, and
  * a replay that does not is none.
  */
@@ -35,7 +36,8 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
   const flat = reply as string[]
   for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
   const node = fields.get('node')
-  if (node === undefined) return undefined
+  if (node === undefined || !isNodeId(node)) return undefined
+  const url = fields.get('url')
   const state = fields.get('state')
   return {
     id,
@@ -46,10 +48,10 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
     protocolVersion: fields.get('protocolVersion') ?? '',
     clientInfo: clientInfo(fields.get('clientInfo')),
     principal: fields.get('principal'),
-    url: fields.get('url'),
+    url: isNodeUrl(url) ? url : undefined,
     owner: ownerFacts(fields.get('owner'), fields.get('epoch')),
     released: fields.has('released') || undefined,
-    formerly: fields.get('formerly')?.split(','),
+    formerly: fields.get('formerly')?.split(',').filter(isNodeId),
     replay: replay(fields),
     state: json(state) === undefined ? undefined : state,
     adoptionFailures: number(fields.get('adoptionFailures')),

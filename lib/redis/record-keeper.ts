@@ -1,7 +1,7 @@
 import type { DirectoryOwner, NewRecord, Remover } from '../sessions/directory.ts'
-import { within } from '../sessions/within.ts'
 import { Changes } from './changes.ts'
 import type { CloseSet } from './close-set.ts'
+import { Deletions } from './deletions.ts'
 import { Gather } from './gather.ts'
 import { Leaving } from './leaving.ts'
 import type { Link } from './link.ts'
@@ -10,20 +10,16 @@ import { TouchThrottle } from './touch-throttle.ts'
 
 /** Initialize waits for its record this long, in milliseconds. */
 const ADD_BOUND = 250
-/** What `clear` waits for writes that are on their way. */
-const SETTLE_BOUND = 1000
 /** What giving up again waits for Redis each time. */
 const AGAIN_BOUND = 1000
 const BATCH = 500
-/** More releases than this are left to expire. */
-const RELEASES = 100_000
 
 /** Whether a local session is still ours; `unanswered`: unknown. */
 export type Reclaimed = 'kept' | 'lost' | 'unanswered'
 
 export interface KeeperParts {
   link: Pick<Link, 'ready'>
-  records: Pick<OwnRecords, 'write' | 'renew' | 'drop' | 'giveUp' | 'index'>
+  records: Pick<OwnRecords, 'write' | 'renew' | 'drop' | 'giveUp' | 'index' | 'unlist'>
   closeSet: Pick<CloseSet, 'tryRead'>
   owner: DirectoryOwner
   /** Somebody asked for the end of a session that others have by now, or may have as well. False: they can't be told yet. */
@@ -39,21 +35,15 @@ export class RecordKeeper {
   readonly #records: KeeperParts['records']
   readonly #closeSet: KeeperParts['closeSet']
   readonly #owner: DirectoryOwner
-  readonly #onOthers: KeeperParts['onOthers']
+  readonly #deletions: Deletions
   readonly #touches = new TouchThrottle()
   readonly #changes = new Changes(() => { this.#writeChanges() })
   readonly #reclaims = new Gather<Reclaimed>(ids => this.#reclaim(ids))
   /** Sessions whose record is to be renewed, or written if it is missing. */
   readonly #due = new Set<string>()
-  /** Sessions whose record is to be deleted, and who asked for it, if somebody did. */
-  readonly #releases = new Map<string, Remover | undefined>()
   readonly #leaving = new Leaving()
   /** How many are giving up. */
   #givingUp = 0
-  /** Writes that the client has not settled yet, by session: no deletion may overtake them. */
-  readonly #writing = new Map<string, Promise<unknown>>()
-  #soon: NodeJS.Immediate | undefined
-  #dropping = false
   #cleared = false
 
   constructor ({ link, records, closeSet, owner, onOthers }: KeeperParts) {
@@ -61,7 +51,7 @@ export class RecordKeeper {
     this.#records = records
     this.#closeSet = closeSet
     this.#owner = owner
-    this.#onOthers = onOthers
+    this.#deletions = new Deletions({ link, records, onOthers })
   }
 
   /** Writes a new record; false when Redis did not acknowledge it in time and it stays due. */
@@ -87,8 +77,7 @@ export class RecordKeeper {
 
   /** A record is about to be claimed: it is not the one that was to be deleted. False: it is, somebody asked for that. */
   claiming (id: string): boolean {
-    if (this.#releases.get(id) !== undefined) return false
-    this.#releases.delete(id)
+    if (!this.#deletions.claiming(id)) return false
     this.#leaving.forget(id)
     return true
   }
@@ -97,8 +86,16 @@ export class RecordKeeper {
   async claimed (id: string, epoch: string): Promise<void> {
     this.#touches.written(id)
     this.#owner.kept(id, epoch)
+    const indexing = this.#records.index(id)
+    this.#deletions.hold([id], indexing.then(({ settled }) => settled))
     // Its session will renew its place in the index with its record.
-    if (!await this.#records.index(id)) this.#touches.forget(id)
+    if (!(await indexing).indexed) this.#touches.forget(id)
+  }
+
+  /** A claimed record is given back: what is on its way to our index comes first. */
+  async unclaiming (id: string): Promise<void> {
+    this.#forget(id)
+    await this.#deletions.settled(Infinity, [id])
   }
 
   /** Every record may be gone, or of an older epoch: look after all of them. */
@@ -109,19 +106,17 @@ export class RecordKeeper {
   release (id: string, by?: Remover): void {
     this.#forget(id)
     this.#leaving.forget(id)
-    if (this.#releases.size >= RELEASES) this.#releases.delete(this.#releases.keys().next().value!)
-    this.#releases.set(id, by ?? this.#releases.get(id))
-    this.#dropSoon()
+    this.#deletions.release(id, by)
   }
 
   /** Whether the record of an id is about to be deleted. */
   releasing (id: string): boolean {
-    return this.#releases.has(id)
+    return this.#deletions.has(id)
   }
 
   /** Who has asked for the end of a session whose record is about to be deleted. */
   closing (id: string): Remover[] {
-    const by = this.#releases.get(id)
+    const by = this.#deletions.askedBy(id)
     return by === undefined ? [] : [by]
   }
 
@@ -135,7 +130,7 @@ export class RecordKeeper {
       if (failed.length > 0 && failed.length === batch.length) break
     }
     if (this.#leaving.size > 0 && this.#givingUp === 0 && this.#link.ready && !this.#cleared) await this.giveUp([], performance.now() + AGAIN_BOUND)
-    await this.#dropReleased()
+    await this.#deletions.flush()
   }
 
   /**
@@ -148,7 +143,7 @@ export class RecordKeeper {
     const left = () => deadline - performance.now()
     const all = this.#leaving.ids()
     this.#givingUp++
-    await within(Math.min(left(), SETTLE_BOUND), Promise.all(all.flatMap(id => this.#writing.get(id) ?? [])))
+    await this.#deletions.settled(left(), all)
     for (let at = 0; at < all.length && left() > 0; at += BATCH) {
       const batch = all.slice(at, at + BATCH)
       const { absent, failed } = await this.#giveUp(batch, left())
@@ -164,23 +159,14 @@ export class RecordKeeper {
   /** Writes no record any more. */
   close (): void {
     this.#cleared = true
-    clearImmediate(this.#soon)
+    this.#deletions.close()
     this.#changes.stop()
   }
 
   /** Deletes the records of these sessions and of those released, until `deadline` (performance.now()), and writes none any more. Returns how many are left. */
   async clear (ids: string[], deadline: number): Promise<number> {
     this.close()
-    const all = [...new Set([...ids, ...this.#releases.keys()])]
-    await within(Math.min(deadline - performance.now(), SETTLE_BOUND), Promise.all(this.#writing.values()))
-    let left = all.length
-    for (let at = 0; at < all.length; at += BATCH) {
-      const bound = deadline - performance.now()
-      const dropped = bound > 0 ? await this.#drop(all.slice(at, at + BATCH), bound) : 0
-      if (dropped === 0) break
-      left -= dropped
-    }
-    return left
+    return await this.#deletions.clear(ids, deadline)
   }
 
   /** The renewal of a session, with what has changed of it. */
@@ -211,9 +197,12 @@ export class RecordKeeper {
   /** Returns the ids that are ours, and those that it could not renew, or write again. */
   async #renew (ids: string[]): Promise<{ kept: string[], failed: string[] }> {
     const updates = ids.map(id => this.#update(id))
-    const { epoch, kept, taken, absent, failed } = await this.#records.renew(updates)
+    const { outcome, settled } = this.#records.renew(updates)
+    this.#deletions.hold(ids, settled)
+    const { epoch, kept, taken, absent, failed } = await outcome
     for (const id of kept) {
-      this.#touches.written(id)
+      // It may have ended meanwhile, and its last trace here with it.
+      if (this.#owner.has(id)) this.#touches.written(id)
       this.#owner.kept(id, epoch)
     }
     for (const id of taken) this.#end(id, 'taken')
@@ -263,11 +252,7 @@ export class RecordKeeper {
   async #write (record: NewRecord, bound?: number): Promise<boolean> {
     const { id } = record
     const { outcome, epoch, settled } = this.#records.write(record, bound)
-    this.#writing.set(id, settled)
-    settled.then(() => {
-      if (this.#writing.get(id) === settled) this.#writing.delete(id)
-      if (this.#releases.has(id)) this.#dropSoon()
-    })
+    this.#deletions.hold([id], settled)
     if (await outcome === 'taken') this.#end(id, 'taken')
     if (await outcome === 'written') this.#owner.kept(id, epoch)
     return await outcome !== 'failed'
@@ -276,6 +261,7 @@ export class RecordKeeper {
   #end (id: string, why: 'closed' | 'taken'): void {
     this.#forget(id)
     this.#leaving.forget(id)
+    if (why === 'taken') this.#deletions.unlist(id)
     this.#owner.end(id, why)
   }
 
@@ -283,34 +269,5 @@ export class RecordKeeper {
     this.#due.delete(id)
     this.#touches.forget(id)
     this.#changes.forget(id)
-  }
-
-  #dropSoon (): void {
-    if (this.#cleared) return
-    this.#soon ??= setImmediate(() => {
-      this.#soon = undefined
-      this.#dropReleased()
-    })
-  }
-
-  async #dropReleased (): Promise<void> {
-    if (this.#dropping) return
-    this.#dropping = true
-    while (this.#link.ready && !this.#cleared) {
-      const batch = [...this.#releases.keys()].filter(id => !this.#writing.has(id)).slice(0, BATCH)
-      if (batch.length === 0 || await this.#drop(batch) === 0) break
-    }
-    this.#dropping = false
-  }
-
-  /** Returns how many are dealt with. */
-  async #drop (ids: string[], bound?: number): Promise<number> {
-    const { done, others } = await this.#records.drop(ids.map(id => ({ id, asked: this.#releases.get(id) !== undefined })), bound)
-    const untold = new Set(others.filter(id => {
-      const by = this.#releases.get(id)
-      return by !== undefined && !this.#onOthers(id, by)
-    }))
-    for (const id of done) if (!untold.has(id)) this.#releases.delete(id)
-    return done.length - untold.size
   }
 }

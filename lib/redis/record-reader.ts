@@ -1,4 +1,4 @@
-import { tagOf } from '../session-id.ts'
+import { shortId, tagOf } from '../session-id.ts'
 import type { SessionRecord } from '../sessions/directory.ts'
 import type { Doubt } from './doubt.ts'
 import type { Keys } from './keys.ts'
@@ -9,6 +9,7 @@ import { fromHash } from './record-hash.ts'
 import { readRecord } from './record-scripts.ts'
 import { Turns } from './turns.ts'
 import { unavailable } from './unavailable.ts'
+import type { Unreadable } from './unreadable.ts'
 
 const MISSES_A_SECOND = 500
 const BURST = 1000
@@ -24,6 +25,7 @@ export class RecordReader {
   readonly #keys: Keys
   readonly #registry: NodeRegistry
   readonly #doubt: Doubt
+  readonly #unreadable: Unreadable
   readonly #reading = new Map<string, Promise<SessionRecord | undefined>>()
   /** Absent ids and until when to believe it. */
   readonly #absent = new Map<string, number>()
@@ -31,11 +33,12 @@ export class RecordReader {
   readonly #ofLiveTags = { budget: new MissBudget(MISSES_A_SECOND, BURST), turns: new Turns(AT_A_TIME) }
   readonly #ofOtherTags = { budget: new MissBudget(MISSES_A_SECOND, BURST), turns: new Turns(AT_A_TIME) }
 
-  constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt }) {
+  constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt, unreadable: Unreadable }) {
     this.#link = parts.link
     this.#keys = parts.keys
     this.#registry = parts.registry
     this.#doubt = parts.doubt
+    this.#unreadable = parts.unreadable
   }
 
   /**
@@ -60,7 +63,11 @@ export class RecordReader {
 
   /** The record as it stands, whatever is remembered. */
   async fresh (id: string): Promise<SessionRecord | undefined> {
-    return fromHash(id, await this.#link.run(readRecord, this.#keys.session(id)))
+    const what = `the record of the session ${shortId(id)}`
+    const fields = await this.#unreadable.orAbsent<unknown[]>(what, this.#link.run(readRecord, this.#keys.session(id)), [])
+    const record = fromHash(id, fields)
+    if (record === undefined && fields.length > 0) this.#unreadable.found(what)
+    return record
   }
 
   async #readOnce (id: string, tag: string): Promise<SessionRecord | undefined> {
@@ -69,7 +76,7 @@ export class RecordReader {
     const asked = performance.now()
     const record = await turns.run(() => this.#spend(budget, id))
     if (record) return record
-    if (this.#doubt.since(asked)) throw unavailable('the connection is new and the records may not be complete yet', this.#doubt.left)
+    if (this.#doubt.since(asked)) throw unavailable('the records may not be complete', this.#doubt.left)
     this.#remember(id, performance.now() + ABSENCE)
     return undefined
   }

@@ -1,4 +1,4 @@
-import { script } from './script.ts'
+import { REPLACING, script } from './script.ts'
 
 const NOW = `
 local time = redis.call('TIME')
@@ -10,8 +10,8 @@ local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))`
  * epoch that was written never gives way to an older one of ours: a client that
  * follows redirections may overtake itself.
  */
-const OWNER = `
-local owner = redis.call('HMGET', KEYS[1], 'node', 'epoch', 'released')
+const OWNER = `${REPLACING}
+local owner = replacing('HMGET', KEYS[1], 'node', 'epoch', 'released')
 local epoch = owner[2] or ''
 local ours = owner[1] == ARGV[1] and string.sub(epoch, 1, #ARGV[2]) == ARGV[2]
 local function count (e) return tonumber(string.match(e, '%d+$')) or 0 end
@@ -144,23 +144,42 @@ export const readRecord = script("return redis.call('HGETALL', KEYS[1])")
  * Puts sessions into a node's index, used now.
  * KEYS[1] index; ARGV life of the index (ms), id, ... (at most 1000).
  */
-export const touchIndex = script(`
-${NOW}
+export const touchIndex = script(`${REPLACING}${NOW}
 local entries = {}
 for i = 2, #ARGV do
   entries[#entries + 1] = now
   entries[#entries + 1] = ARGV[i]
 end
-redis.call('ZADD', KEYS[1], unpack(entries))
+replacing('ZADD', KEYS[1], unpack(entries))
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1`)
+
+/**
+ * Puts those sessions into a node's index that are not in it.
+ * KEYS[1] index; ARGV life of the index (ms), id, ... (at most 1000).
+ */
+export const completeIndex = script(`${REPLACING}${NOW}
+local entries = {}
+for i = 2, #ARGV do
+  entries[#entries + 1] = now
+  entries[#entries + 1] = ARGV[i]
+end
+replacing('ZADD', KEYS[1], 'NX', unpack(entries))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1`)
+
+/**
+ * Counts a node's index.
+ * KEYS[1] index. Returns how many sessions are in it.
+ */
+export const countIndex = script("return redis.call('ZCARD', KEYS[1])")
 
 /**
  * Takes sessions out of a node's index.
  * KEYS[1] index; ARGV id, ... (at most 1000). Returns how many are left in it.
  */
-export const trimIndex = script(`
-redis.call('ZREM', KEYS[1], unpack(ARGV))
+export const trimIndex = script(`${REPLACING}
+replacing('ZREM', KEYS[1], unpack(ARGV))
 return redis.call('ZCARD', KEYS[1])`)
 
 /**

@@ -7,6 +7,7 @@ import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
 import type { RecordReader } from './record-reader.ts'
 import { removeRecord, trimIndex } from './record-scripts.ts'
+import { isRefusal } from './refusal.ts'
 import { unavailable } from './unavailable.ts'
 
 const QUEUE = 1000
@@ -24,7 +25,7 @@ export class Removals {
   readonly #doubt: Doubt
   readonly #queue = new Map<string, Removal>()
   /** What was applied lately, oldest first: a Redis that comes back empty has forgotten the close set too. */
-  readonly #applied = new Map<string, { removal: Removal, beat: number }>()
+  readonly #applied = new Map<string, { removal: Removal, told: string[], beat: number }>()
   #beats = 0
 
   constructor (parts: { link: Link, keys: Keys, reader: RecordReader, doubt: Doubt }) {
@@ -35,7 +36,7 @@ export class Removals {
   }
 
   /**
-   * Removes the record of a session, or queues that while Redis is away.
+   * Removes the record of a session, or queues that while Redis is away, or refuses it.
    * @throws DirectoryUnavailableError
    */
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
@@ -45,7 +46,7 @@ export class Removals {
       if (outcome === 'told') throw unavailable('the record of the session is for newer versions of fastify-mcp-sticky; its owner is told, if it lives')
       return outcome
     } catch (err) {
-      if (!(err instanceof NoAnswer)) throw err
+      if (!(err instanceof NoAnswer || isRefusal(err))) throw err
     }
     if (this.#queue.size >= QUEUE) throw unavailable('too many removals are waiting for it')
     this.#queue.set(keyOf(removal), removal)
@@ -73,6 +74,12 @@ export class Removals {
     }
   }
 
+  /** Tells once more what was applied lately: a close set that is lost before its node has looked leaves no trace. */
+  async remind (): Promise<void> {
+    const calls = [...this.#applied.values()].flatMap(({ removal, told }) => told.map(node => new CloseSet(this.#link, this.#keys, node).adding(removal.id)))
+    for (const outcome of await this.#link.all(calls)) if (outcome.status === 'rejected') throw outcome.reason
+  }
+
   /** Redis may have lost what it was told: asks once more for what an owner may not have found in its close set yet. */
   again (): void {
     for (const [key, { removal }] of this.#applied) this.#queue.set(key, removal)
@@ -91,9 +98,9 @@ export class Removals {
     }
   }
 
-  #remember (removal: Removal): void {
+  #remember (removal: Removal, told: string[]): void {
     if (this.#applied.size >= QUEUE) this.#applied.delete(this.#applied.keys().next().value!)
-    this.#applied.set(keyOf(removal), { removal, beat: this.#beats })
+    this.#applied.set(keyOf(removal), { removal, told, beat: this.#beats })
   }
 
   /**
@@ -105,11 +112,12 @@ export class Removals {
     const { id, by } = removal
     for (let attempt = 0; record !== undefined && attempt < ATTEMPTS; attempt++) {
       if (!mayRemove(by, record)) return 'unknown'
-      await Promise.all([record.node, ...record.formerly ?? []].map(node => new CloseSet(this.#link, this.#keys, node).add(id)))
+      const told = [record.node, ...record.formerly ?? []]
+      await Promise.all(told.map(node => new CloseSet(this.#link, this.#keys, node).add(id)))
       if ((record.reader ?? 0) > FORMAT) return 'told'
       const dropped = Number(await this.#link.run(removeRecord, this.#keys.session(id), [record.node, record.epoch]))
       if (dropped !== 0) {
-        this.#remember(removal)
+        this.#remember(removal, told)
         this.#link.run(trimIndex, this.#keys.index(record.node), [id]).catch(() => {})
         return 'removed'
       }

@@ -11,3 +11,15 @@ export interface Script { lua: string, sha: string }
 export function script (lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
+
+/**
+ * Lua: `replacing(command, KEYS[1], ...)` does as redis.call, but a key of another
+ * type, which nobody of us can have written, goes first.
+ */
+export const REPLACING = `
+local function replacing (...)
+  local answer = redis.pcall(...)
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  if string.find(answer.err, 'WRONGTYPE', 1, true) then redis.call('DEL', KEYS[1]) end
+  return redis.call(...)
+end`

@@ -18,11 +18,14 @@ import { OwnerCache } from './owner-cache.ts'
 import { RecordKeeper, type Reclaimed } from './record-keeper.ts'
 import { RecordReader } from './record-reader.ts'
 import { pageIndex } from './record-scripts.ts'
+import { isRefusal } from './refusal.ts'
 import { mayRemove, Removals } from './removals.ts'
+import { evictingPolicy } from './settings.ts'
 import { SharedSecret, type SecretKeeper } from './shared-secret.ts'
 import { Sweeper } from './sweeper.ts'
 import { orUnavailable, unavailable } from './unavailable.ts'
 import { Unreadable } from './unreadable.ts'
+import { Upkeep } from './upkeep.ts'
 import { Watch } from './watch.ts'
 
 /** A node counts as gone after three missed beats. */
@@ -66,6 +69,7 @@ class RedisDirectory implements SessionDirectory {
   readonly #link: Link
   readonly #availability: Availability
   readonly #doubt: Doubt
+  readonly #unreadable: Unreadable
   readonly #registry: NodeRegistry
   readonly #reader: RecordReader
   readonly #removals: Removals
@@ -78,6 +82,7 @@ class RedisDirectory implements SessionDirectory {
   #records!: OwnRecords
   #keeper!: RecordKeeper
   #heartbeat: Heartbeat | undefined
+  #upkeep: Upkeep | undefined
   /** The epoch that our records were last moved to. */
   #epoch: string
   #flushing = false
@@ -91,16 +96,18 @@ class RedisDirectory implements SessionDirectory {
       lost: why => this.#availability.lost(why),
       masterGone: () => this.#heartbeat && this.#recheck(),
       answering: outage => this.#answering(outage),
+      regained: () => this.#availability.regained(),
       reconnected: () => this.#reconnected()
     })
     this.#doubt = new Doubt(BEATS * heartbeat)
+    this.#unreadable = new Unreadable(log)
     this.#epoch = node.epoch
-    const parts = { link: this.#link, keys: this.#keys, doubt: this.#doubt, onFailed: (err: unknown) => this.#availability.failed(err) }
-    this.#registry = new NodeRegistry({ ...parts, node, heartbeat, options: shared, neighbours: new Neighbours(shared, log), unreadable: new Unreadable(log) })
+    const parts = { link: this.#link, keys: this.#keys, doubt: this.#doubt, unreadable: this.#unreadable, onFailed: (err: unknown) => this.#failed(err) }
+    this.#registry = new NodeRegistry({ ...parts, node, heartbeat, options: shared, neighbours: new Neighbours(shared, log) })
     this.#watch = new Watch({ ...parts, registry: this.#registry, heartbeat })
     this.#reader = new RecordReader({ ...parts, registry: this.#registry })
     this.#removals = new Removals({ ...parts, reader: this.#reader })
-    this.#closeSet = new CloseSet(this.#link, this.#keys, node.id)
+    this.#closeSet = new CloseSet(this.#link, this.#keys, node.id, this.#unreadable)
     if (sweepAfter !== Infinity) {
       this.#sweeper = new Sweeper({
         ...parts,
@@ -113,11 +120,16 @@ class RedisDirectory implements SessionDirectory {
     }
   }
 
+  get doubtful (): boolean {
+    return this.#doubt.left > 0 || !this.#link.ready || this.#link.ailing
+  }
+
   async start (owner: DirectoryOwner): Promise<void> {
     const { node, ttl, heartbeat, secret, log } = this.#options
-    const parts = { node, link: this.#link, closeSet: this.#closeSet, onFailed: (err: unknown) => this.#availability.failed(err) }
+    const parts = { node, link: this.#link, closeSet: this.#closeSet, onFailed: (err: unknown) => this.#failed(err) }
     const shared = secret && new SharedSecret({ ...parts, keys: this.#keys, keeper: secret })
     this.#owner = owner
+    this.#upkeep = new Upkeep({ ...parts, keys: this.#keys, owner, registry: this.#registry, unreadable: this.#unreadable, heartbeat })
     this.#records = new OwnRecords({ ...parts, keys: this.#keys, ttl })
     this.#keeper = new RecordKeeper({ ...parts, owner, records: this.#records, onOthers: (id, by) => this.#tellOthers(id, by) })
     if (!await this.#link.connected(CONNECTING)) this.#availability.lost('the client is not connected')
@@ -127,15 +139,18 @@ class RedisDirectory implements SessionDirectory {
       secret: shared === undefined ? async () => {} : () => shared.look(),
       interval: heartbeat,
       report: () => ({ state: owner.draining ? 'draining' : 'up', sessions: owner.size, room: owner.draining ? 0 : owner.room }),
-      beating: () => owner.beating(),
+      beating: () => this.#beating(),
       onBeat: beat => this.#onBeat(beat),
       onTick: () => this.#flush(),
+      onFailed: err => this.#beatFailed(err),
+      onAccepted: () => { if (this.#doubt.accept()) this.#availability.accepted() },
       onSuperseded: (by, err) => {
         log.error({ err, node: node.id }, 'another process has this node\'s identity')
         owner.superseded({ epoch: by.epoch })
       }
     })
     await this.#heartbeat.start()
+    await this.#warnOfEviction()
   }
 
   add (record: NewRecord): Promise<boolean> {
@@ -157,20 +172,26 @@ class RedisDirectory implements SessionDirectory {
     return outcome
   }
 
+  away (id: string): boolean {
+    return this.#link.silent(this.#keys.session(id)) || (!this.#owner.leased && this.#link.silent(this.#keys.node(this.#options.node.id)))
+  }
+
   async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
+    if (this.#doubt.refused) throw unavailable('Redis refuses what this node writes', this.#doubt.left)
     let leased = false
     await within(LEASE_BOUND, this.#leased().then(now => { leased = now }))
     // Whoever reads the record then must find us alive.
     if (!leased) throw unavailable('this node could not say that it is alive')
     this.#owners.forget(record.id)
     if (!this.#keeper.claiming(record.id)) return 'lost'
-    const epoch = await orUnavailable(this.#records.claim(record))
+    const epoch = await orUnavailable(this.#noting(this.#records.claim(record)))
     if (epoch === undefined) return 'lost'
     await this.#keeper.claimed(record.id, epoch)
     return 'claimed'
   }
 
   async unclaim (record: SessionRecord): Promise<void> {
+    await this.#keeper.unclaiming(record.id)
     await this.#records.unclaim(record)
   }
 
@@ -203,10 +224,6 @@ class RedisDirectory implements SessionDirectory {
     return this.#watch.wait(record, bound)
   }
 
-  get doubtful (): boolean {
-    return !this.#link.ready || this.#link.ailing || this.#doubt.left > 0
-  }
-
   get oldestFormat (): number {
     return Math.min(FORMAT, ...[...this.#registry.latest().values()].map(({ format }) => format))
   }
@@ -223,13 +240,13 @@ class RedisDirectory implements SessionDirectory {
   }
 
   list (page: { cursor?: string | undefined, limit: number }): Promise<Page> {
-    return orUnavailable(listPage({ link: this.#link, keys: this.#keys, registry: this.#registry }, page))
+    return orUnavailable(listPage({ link: this.#link, keys: this.#keys, registry: this.#registry, unreadable: this.#unreadable }, page))
   }
 
   async nodes (): Promise<NodeStatus[]> {
     const alive = [...(await orUnavailable(this.#registry.alive())).values()]
-    // Redis may have come back empty, and not everybody has beaten since.
-    if (this.#doubt.left > 0) throw unavailable('the connection is new and not every node may have beaten yet', this.#doubt.left)
+    // Redis may have come back empty, or have refused their beats too.
+    if (this.#doubt.left > 0) throw unavailable('not every node may have been able to beat', this.#doubt.left)
     return alive.map(statusOf).sort((a, b) => a.id < b.id ? -1 : 1)
   }
 
@@ -240,6 +257,7 @@ class RedisDirectory implements SessionDirectory {
   async stop (ids: string[], bound: number, { giveUp = false }: { giveUp?: boolean } = {}): Promise<number> {
     const deadline = performance.now() + bound
     this.#heartbeat?.stop()
+    this.#upkeep?.stop()
     this.#watch.stop()
     // The application closes without having started.
     if (this.#heartbeat === undefined) {
@@ -249,8 +267,8 @@ class RedisDirectory implements SessionDirectory {
     try {
       const kept = giveUp ? await this.#keeper.giveUp(ids, deadline) : 0
       const left = await this.#keeper.clear(giveUp ? [] : ids, deadline)
-      await within(deadline - performance.now(), this.#removals.flush().catch(err => this.#availability.failed(err)))
-      await within(deadline - performance.now(), this.#withdraw().catch(err => this.#availability.failed(err)))
+      await within(deadline - performance.now(), this.#removals.flush().catch(err => this.#failed(err)))
+      await within(deadline - performance.now(), this.#withdraw().catch(err => this.#failed(err)))
       return kept + left
     } finally {
       this.#link.stop()
@@ -261,6 +279,41 @@ class RedisDirectory implements SessionDirectory {
   async #leased (): Promise<boolean> {
     if (!this.#owner.leased) await this.#heartbeat?.hurry()
     return this.#owner.leased
+  }
+
+  async #warnOfEviction (): Promise<void> {
+    const policy = await evictingPolicy(this.#link, this.#keys)
+    if (policy !== undefined) this.#options.log.warn({ maxmemoryPolicy: policy }, 'Redis may evict what the session directory keeps there; set its maxmemory-policy to noeviction')
+  }
+
+  #beating (): (gone: boolean) => void {
+    const sent = performance.now()
+    const acknowledged = this.#owner.beating()
+    return gone => {
+      this.#doubt.beaten(sent)
+      acknowledged(gone)
+    }
+  }
+
+  #beatFailed (err: unknown): void {
+    if (!isRefusal(err)) return this.#failed(err)
+    this.#doubt.refuse()
+    this.#availability.refused(err)
+  }
+
+  async #noting<T> (work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (err) {
+      if (isRefusal(err)) this.#doubt.raise()
+      throw err
+    }
+  }
+
+  /** A command failed. What Redis refuses of ours it may refuse of others. */
+  #failed (err: unknown): void {
+    if (isRefusal(err)) this.#doubt.raise()
+    this.#availability.failed(err)
   }
 
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
@@ -293,26 +346,33 @@ class RedisDirectory implements SessionDirectory {
     this.#flushing = true
     try {
       this.#link.refresh()
-      await this.#keeper.flush()
-      await this.#removals.flush()
+      // Refused or unanswered, one leaves the others their turn.
+      await this.#attempt(this.#keeper.flush())
+      await this.#attempt(this.#removals.flush())
+      if (this.#upkeep && await this.#attempt(this.#upkeep.turn())) await this.#attempt(this.#removals.remind())
       await this.#sweeper?.turn()
-      if (this.#options.node.url !== undefined) await this.#registry.keepLooking()
-    } catch (err) {
-      this.#availability.failed(err)
+      if (this.#options.node.url !== undefined) await this.#attempt(this.#registry.keepLooking())
     } finally {
       this.#flushing = false
     }
   }
 
+  async #attempt<T> (work: Promise<T>): Promise<T | undefined> {
+    try {
+      return await work
+    } catch (err) {
+      this.#failed(err)
+      return undefined
+    }
+  }
+
   #answering (outage: number): void {
-    this.#availability.regained()
     // The others could not beat either.
     if (outage > this.#options.heartbeat) this.#doubt.raise()
     this.#heartbeat?.hurry()
   }
 
   #reconnected (): void {
-    if (!this.#link.ailing) this.#availability.regained()
     // Connected before we started: nothing can have been lost since.
     if (!this.#heartbeat) return
     this.#doubt.raise()

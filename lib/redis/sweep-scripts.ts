@@ -1,16 +1,16 @@
-import { script } from './script.ts'
+import { REPLACING, script } from './script.ts'
 
 const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
 /**
- * Takes the sweeper's part, or keeps it.
+ * Takes the sweeper's part, or keeps it. A holder for ever is none of ours.
  * KEYS[1] sweeper; ARGV node id, life (ms). Returns 1 it is ours, 0 another node's.
  */
-export const takeSweep = script(`
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+export const takeSweep = script(`${REPLACING}
+local holder = replacing('GET', KEYS[1])
+if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) >= 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`)
 

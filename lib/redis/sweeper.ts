@@ -6,6 +6,7 @@ import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
 import { addMembers, deleteKey, readNode, removeMembers } from './node-scripts.ts'
 import { pageIdle, sweepRecord, takeSweep, trimIdle } from './sweep-scripts.ts'
+import { isOfAnotherType } from './unreadable.ts'
 
 /** Index entries that a turn looks at. */
 const WORK = 500
@@ -108,7 +109,11 @@ export class Sweeper {
   async #page (visit: Visit, limit: number): Promise<{ looked: number, swept: number, size: number }> {
     const { link, keys, after } = this.#options
     const index = keys.index(visit.node)
-    const [size, ...ids] = await link.run(pageIdle, index, [String(after), String(visit.stay), String(limit)]) as [number, ...string[]]
+    const [size, ...ids] = await link.run(pageIdle, index, [String(after), String(visit.stay), String(limit)]).catch(err => {
+      // Whoever lists says so. The other nodes' are to be swept all the same.
+      if (isOfAnotherType(err)) return [0]
+      throw err
+    }) as [number, ...string[]]
     if (ids.length === 0) return { looked: 0, swept: 0, size: Number(size) }
     const args = [visit.node, this.#incarnation(visit.node), String(after), String(FORMAT)]
     const outcomes = await link.all(ids.map(id => ({ script: sweepRecord, key: keys.session(id), args })))

@@ -2,12 +2,15 @@ import type { FastifyRequest } from 'fastify'
 import type { Affinity } from '../affinity/affinity.ts'
 import type { AuthInfo, Principal } from '../security/principal.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { Unsent } from '../transport/unsent.ts'
 import type { Refuse } from './refusal.ts'
 
 /** What every verb's handler needs. */
 export interface RouteContext {
   sessions: Sessions
   affinity: Affinity
+  /** What the node keeps for its clients. */
+  unsent: Unsent
   refuse: Refuse
   /** Whether a stream can be resumed on this node. */
   resumable: boolean

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isHop } from '../affinity/affinity.ts'
 import { DirectoryUnavailableError } from '../errors.ts'
+import { failed } from './failure.ts'
 import { identified, sessionIdOf } from './identity.ts'
 import type { Caller } from './identity.ts'
 import type { RouteContext } from './context.ts'
@@ -15,13 +16,14 @@ export function removeSession (context: RouteContext, request: FastifyRequest, r
   const id = sessionIdOf(request)
   if (id === undefined) return refuse(reply, 'session_malformed')
   if (id === null) return refuse(reply, 'session_required')
-  identified(context, request, reply, caller => {
+  const asked = { request, reply, ids: [], batch: false }
+  identified(context, asked, caller => {
     const session = sessions.get(id)
     const version = request.headers['mcp-protocol-version'] as string | undefined
     if (session !== undefined && session.principalKey === caller.key && !session.transport.acceptsVersion(version)) {
       return refuse(reply, 'unsupported_protocol_version', { detail: session.transport.acceptedVersions.join(', ') })
     }
-    remove(context, request, reply, id, caller).catch(error => reply.send(error))
+    remove(context, request, reply, id, caller).catch(error => failed(context, asked, 'internal', error))
   })
 }
 

@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LocalSession } from '../sessions/session.ts'
 import { RETRY_AFTER, served } from './elsewhere.ts'
+import { failed } from './failure.ts'
+import type { Asked } from './failure.ts'
 import { accepting } from './headers.ts'
 import { identified, sessionIdOf } from './identity.ts'
 import { ReplyExchange } from './reply-exchange.ts'
@@ -16,12 +18,15 @@ export function openStream (context: RouteContext, request: FastifyRequest, repl
   if (id === undefined) return refuse(reply, 'session_malformed')
   if (id === null) return refuse(reply, 'session_required')
   if (sessions.state === 'superseded') return refuse(reply, 'node_superseded', { retryAfter: RETRY_AFTER })
-  identified(context, request, reply, caller => {
-    served(context, { request, reply, id, caller, ids: [], batch: false }, session => streamOf(context, request, reply, session))
+  const asked = { request, reply, ids: [], batch: false }
+  identified(context, asked, caller => {
+    served(context, asked, id, caller, session => streamOf(context, asked, session))
   })
 }
 
-function streamOf ({ sessions, refuse, resumable }: RouteContext, request: FastifyRequest, reply: FastifyReply, session: LocalSession): void {
+function streamOf (context: RouteContext, asked: Asked, session: LocalSession): void {
+  const { sessions, refuse, resumable, unsent } = context
+  const { request, reply } = asked
   const { transport } = session
   const version = request.headers['mcp-protocol-version'] as string | undefined
   if (!transport.acceptsVersion(version)) {
@@ -30,10 +35,10 @@ function streamOf ({ sessions, refuse, resumable }: RouteContext, request: Fasti
   if (sessions.state === 'closing') return refuse(reply, 'node_closing', { retryAfter: RETRY_AFTER })
   sessions.touch(session)
   const lastEventId = request.headers['last-event-id']
-  const exchange = new ReplyExchange(reply)
-  if (!resumable || typeof lastEventId !== 'string') return transport.get(exchange)
+  const exchange = new ReplyExchange(reply, unsent)
+  if (!resumable || typeof lastEventId !== 'string' || lastEventId === '') return transport.get(exchange)
   transport.resume(lastEventId, exchange).then(outcome => {
     if (outcome === 'unknown') refuse(reply, 'event_unknown')
     else if (outcome === 'expired') refuse(reply, 'events_expired')
-  }).catch(error => reply.send(error))
+  }).catch(error => failed(context, asked, 'internal', error))
 }

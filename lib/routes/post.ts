@@ -2,10 +2,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isHop } from '../affinity/affinity.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import { MessageExtra } from '../transport/extra.ts'
+import { MAX_DEPTH, tooDeep } from '../transport/nesting.ts'
 import { initializeProblem, parseMessages } from '../transport/parse.ts'
 import type { JsonRpcMessage, JsonRpcRequest, RequestId } from '../transport/messages.ts'
 import { readJson } from './body.ts'
 import { refuseFound, RETRY_AFTER, served } from './elsewhere.ts'
+import { failed, failedSomehow } from './failure.ts'
+import type { Asked } from './failure.ts'
 import { accepting, isJson } from './headers.ts'
 import { identified, sessionIdOf } from './identity.ts'
 import type { Caller } from './identity.ts'
@@ -23,6 +26,7 @@ export function postMessages (context: RouteContext, request: FastifyRequest, re
   if (!isJson(request.headers['content-type'])) return refuse(reply, 'unsupported_media_type')
   const body = readJson(context, request)
   if (body === undefined) return refuse(reply, 'parse_error')
+  if (tooDeep(body, (request.body as Buffer).length)) return refuse(reply, 'invalid_request', { detail: `the message must not be nested more than ${MAX_DEPTH} levels deep`, id: idOf(body) })
   const parsed = parseMessages(body)
   if ('invalid' in parsed) return refuse(reply, 'invalid_request', { detail: parsed.invalid, id: idOf(body) })
   const { messages, batch } = parsed
@@ -34,22 +38,22 @@ export function postMessages (context: RouteContext, request: FastifyRequest, re
   const initialize = messages.find(isInitialize)
   if (initialize !== undefined && batch) return refuse(reply, 'batch_unsupported', { detail: 'initialize must not be part of a batch' })
 
-  const ids = messages.flatMap(message => idOf(message) ?? [])
-  identified(context, request, reply, caller => {
+  const asked = { request, reply, ids: messages.flatMap(message => idOf(message) ?? []), batch }
+  identified(context, asked, caller => {
     if (initialize !== undefined) {
       const session = id === null ? undefined : sessions.get(id)
       if (session !== undefined && session.principalKey === caller.key) return refuse(reply, 'already_initialized', { id: requestId })
-      return open(context, request, reply, initialize, caller)
+      return open(context, asked, initialize, caller)
     }
     if (id === null) return refuse(reply, 'session_required', { id: requestId })
-    served(context, { request, reply, id, caller, ids, batch }, session => {
+    served(context, asked, id, caller, session => {
       postToSession(context, request, reply, session, messages, batch, caller)
     })
   })
 }
 
 function postToSession (
-  { sessions, refuse }: RouteContext,
+  { sessions, refuse, unsent }: RouteContext,
   request: FastifyRequest,
   reply: FastifyReply,
   session: LocalSession,
@@ -69,39 +73,41 @@ function postToSession (
   const taken = transport.idInUse(messages)
   if (taken !== undefined) return refuse(reply, 'request_id_in_use', { id: requestId, detail: JSON.stringify(taken).slice(0, 64) })
   sessions.touch(session)
-  transport.post(messages, batch, new ReplyExchange(reply), new MessageExtra(request, caller.authInfo))
+  transport.post(messages, batch, new ReplyExchange(reply, unsent), new MessageExtra(request, caller.authInfo))
 }
 
-function open (context: RouteContext, request: FastifyRequest, reply: FastifyReply, message: JsonRpcRequest, caller: Caller): void {
-  const { sessions, refuse } = context
+function open (context: RouteContext, asked: Asked, message: JsonRpcRequest, caller: Caller): void {
+  const { sessions, refuse, unsent } = context
+  const { request, reply } = asked
   const { id } = message
   const problem = initializeProblem(message)
   if (problem !== undefined) return refuse(reply, 'initialize_invalid', { id, detail: problem })
   if (sessions.state === 'closing') {
-    openElsewhere(context, request, reply, id, 'node_closing').catch(error => reply.send(error))
+    openElsewhere(context, asked, 'node_closing').catch(error => failed(context, asked, 'internal', error))
     return
   }
   sessions.open({
     request,
     message,
     principal: caller.principal,
-    exchange: new ReplyExchange(reply),
+    exchange: new ReplyExchange(reply, unsent),
     extra: new MessageExtra(request, caller.authInfo),
     onOpened: sessionId => reply.header('mcp-session-id', sessionId)
   }).then(full => {
     if (full === 'principal_limit') return refuse(reply, full, { id })
-    if (full !== undefined) return openElsewhere(context, request, reply, id, full)
-  }).catch(error => reply.send(error))
+    if (full !== undefined) return openElsewhere(context, asked, full)
+  }).catch(error => failedSomehow(context, asked, error))
 }
 
 /** This node takes no more sessions: another may. */
-async function openElsewhere (context: RouteContext, request: FastifyRequest, reply: FastifyReply, id: RequestId, why: 'node_closing' | 'node_full'): Promise<void> {
-  const ids = [id]
+async function openElsewhere (context: RouteContext, asked: Asked, why: 'node_closing' | 'node_full'): Promise<void> {
+  const { request, reply, ids } = asked
+  const [id] = ids
   // The node that asks has others to try.
   if (isHop(request)) return context.refuse(reply, 'not_owner', { id })
   const found = await context.affinity.delegate({ request, reply, lastWords: () => ownerLost(ids) })
   if (found === undefined) return context.refuse(reply, why, { id, retryAfter: RETRY_AFTER })
-  refuseFound(context, { reply, ids, batch: false }, found)
+  refuseFound(context, asked, found)
 }
 
 function isInitialize (message: JsonRpcMessage): message is JsonRpcRequest {

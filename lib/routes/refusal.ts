@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { RequestId } from '../transport/messages.ts'
 import { shortId } from '../session-id.ts'
+import { breakOff } from '../transport/client-response.ts'
 import { eventFrame } from '../transport/frames.ts'
 
-type Level = 'debug' | 'info' | 'warn'
+type Level = 'debug' | 'info' | 'warn' | 'error'
 
 /**
  * Every refusal there is: HTTP status, JSON-RPC code, log level, and what the
@@ -23,10 +24,11 @@ const CATALOGUE = {
   batch_unsupported: [400, -32600, 'info', 'Invalid Request: {detail}'],
   request_id_in_use: [400, -32600, 'info', 'Invalid Request: id {detail} belongs to a request that is still in flight'],
   session_required: [400, -32000, 'info', 'Bad Request: the Mcp-Session-Id header is required; send initialize first'],
-  session_malformed: [400, -32000, 'info', 'Bad Request: Mcp-Session-Id must be sent once, with 1 to 128 visible ASCII characters'],
+  session_malformed: [400, -32000, 'info', 'Bad Request: Mcp-Session-Id must be sent once, in visible ASCII characters'],
   unsupported_protocol_version: [400, -32000, 'info', 'Bad Request: MCP-Protocol-Version must be one of {detail}'],
   event_unknown: [400, -32000, 'info', 'Bad Request: Last-Event-ID names no event of this session; open a stream without it'],
   events_expired: [400, -32000, 'info', 'Bad Request: what followed the event of Last-Event-ID is no longer stored in full; open a stream without it'],
+  headers_too_large: [431, -32000, 'info', 'Request Header Fields Too Large: the target and the header fields are together more than a node could pass on'],
   host_forbidden: [403, -32000, 'warn', 'Forbidden: this Host is not served'],
   origin_forbidden: [403, -32000, 'warn', 'Forbidden: this Origin is not served'],
   unknown: [404, -32001, 'debug', 'Session not found: send initialize without Mcp-Session-Id to open one'],
@@ -34,6 +36,9 @@ const CATALOGUE = {
   orphaned: [404, -32001, 'warn', 'Session not found: the node that held it is gone; send initialize without Mcp-Session-Id to open one'],
   not_owner: [421, -32001, 'debug', 'Misdirected Request: this node does not hold the session; the node that forwarded looks once more'],
   principal_limit: [429, -32000, 'warn', 'Too Many Requests: this principal has as many sessions on this node as it may; end one'],
+  internal: [500, -32603, 'error', 'Internal error'],
+  auth_failed: [500, -32603, 'error', 'Internal error: it could not be found out who sent the request'],
+  server_failed: [500, -32603, 'error', 'Internal error: the MCP server of the session could not be made'],
   node_full: [503, -32000, 'warn', 'Service Unavailable: this node has as many sessions as it may'],
   node_closing: [503, -32000, 'info', 'Service Unavailable: this node is shutting down'],
   node_superseded: [503, -32000, 'warn', 'Service Unavailable: another process has taken this node\'s place'],
@@ -53,7 +58,7 @@ export interface RefusalDetails {
   /** The id of the JSON-RPC request, where there is one to answer. */
   id?: RequestId | undefined
   /** The ids of a batch: each gets the error. */
-  ids?: RequestId[] | undefined
+  ids?: readonly RequestId[] | undefined
   /** Fills in the message. Never a host name, a url or a secret. */
   detail?: string | undefined
   /** Further members of `data`. */
@@ -72,7 +77,7 @@ export function refusalCounters (): Record<Reason, number> {
 /**
  * Makes the function that answers refusals: a JSON-RPC error with
  * `data.reason`, one log line, one count. `prove`: the field that proves a
- * `not_owner` to the node that asked.
+ * `not_owner` to the node that asked. An answer that has begun is broken off.
  */
 export function refuser (counters: Record<Reason, number>, prove: (request: FastifyRequest) => Record<string, string> = () => ({})) {
   return function refuse (reply: FastifyReply, reason: Reason, details: RefusalDetails = {}): void {
@@ -86,6 +91,7 @@ export function refuser (counters: Record<Reason, number>, prove: (request: Fast
       ...(typeof sessionId === 'string' && { session: shortId(sessionId) }),
       ...details.log
     }, `mcp request refused: ${message}`)
+    if (reply.sent) return breakOff(reply.raw)
     if (reason === 'not_owner') reply.headers(prove(reply.request))
     if (details.retryAfter !== undefined) reply.header('retry-after', details.retryAfter)
     const error = { code, message, data: { reason, ...details.data } }
@@ -95,7 +101,7 @@ export function refuser (counters: Record<Reason, number>, prove: (request: Fast
 }
 
 /** The SSE frames that end the answer to these requests, for an owner that was lost in the middle of it. */
-export function ownerLost (ids: RequestId[]): string {
+export function ownerLost (ids: readonly RequestId[]): string {
   const [, code, , message] = CATALOGUE.owner_lost
   return ids.map(id => eventFrame(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data: { reason: 'owner_lost' } } }))).join('')
 }

@@ -1,15 +1,22 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply } from 'fastify'
-import { isOpen, onResponseEnd } from '../transport/client-response.ts'
-import type { ClientResponse } from '../transport/client-response.ts'
+import { isOpen } from '../transport/client-response.ts'
 import type { EventStream, Exchange } from '../transport/exchange.ts'
+import { PacedResponse } from '../transport/paced-response.ts'
+import type { Unsent } from '../transport/unsent.ts'
+import { followBody } from './unread-body.ts'
+
+/** JSON bodies of more characters are followed until their client has taken them. */
+const LARGE = 64 * 1024
 
 /** One request and its answer, over a Fastify reply. */
 export class ReplyExchange implements Exchange {
   readonly #reply: FastifyReply
+  readonly #unsent: Unsent
 
-  constructor (reply: FastifyReply) {
+  constructor (reply: FastifyReply, unsent: Unsent) {
     this.#reply = reply
+    this.#unsent = unsent
   }
 
   get open (): boolean {
@@ -17,6 +24,7 @@ export class ReplyExchange implements Exchange {
   }
 
   json (body: string): void {
+    if (body.length > LARGE) followBody(this.#reply, body.length, this.#unsent)
     // With the charset, which Fastify would work out and add at every answer.
     this.#reply.header('content-type', 'application/json; charset=utf-8').send(body)
   }
@@ -36,50 +44,6 @@ export class ReplyExchange implements Exchange {
       'x-accel-buffering': 'no'
     })
     reply.raw.flushHeaders()
-    return new ReplyStream(reply.raw)
-  }
-}
-
-class ReplyStream implements EventStream {
-  readonly #raw: ClientResponse
-  #waiting: Array<() => void> | undefined
-
-  constructor (raw: ClientResponse) {
-    this.#raw = raw
-  }
-
-  get open (): boolean { return isOpen(this.#raw) }
-  get buffered (): number { return this.#raw.writableLength }
-
-  /** Guarded: a write to a response that its client has left is an uncaught 'error' event in Node. */
-  write (frames: string): boolean {
-    return !isOpen(this.#raw) || this.#raw.write(frames)
-  }
-
-  /** One pair of listeners for all who wait: a handler may say a lot to a slow client. */
-  drained (): Promise<void> {
-    return new Promise(resolve => {
-      const raw = this.#raw
-      if (!isOpen(raw) || !(raw.stream ?? raw).writableNeedDrain) return resolve()
-      if (this.#waiting === undefined) {
-        const waiting: Array<() => void> = this.#waiting = []
-        const settle = (): void => { for (const one of waiting.splice(0)) one() }
-        raw.on('drain', settle)
-        this.onEnd(settle)
-      }
-      this.#waiting.push(resolve)
-    })
-  }
-
-  end (): void {
-    if (!this.#raw.writableEnded) this.#raw.end()
-  }
-
-  destroy (): void {
-    this.#raw.destroy()
-  }
-
-  onEnd (listener: () => void): void {
-    onResponseEnd(this.#raw, listener)
+    return new PacedResponse(reply.raw, this.#unsent, reply.log)
   }
 }

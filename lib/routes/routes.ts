@@ -3,12 +3,16 @@ import type { Forbidden } from '../security/origin.ts'
 import { bodyRefusal } from './body.ts'
 import type { RouteContext } from './context.ts'
 import { removeSession } from './delete.ts'
+import { failed } from './failure.ts'
+import { exceeds, fieldLimits } from './field-size.ts'
 import { openStream } from './get.ts'
 import { postMessages } from './post.ts'
 
 export interface RoutesOptions extends Omit<RouteContext, 'parseJson'> {
   path: string
   routeOptions: RouteShorthandOptions
+  /** Whether requests are passed on to other nodes. */
+  forwards: boolean
   forbidden: (headers: FastifyRequest['headers']) => Forbidden | undefined
 }
 
@@ -20,7 +24,7 @@ const REFUSED_METHODS = ['PUT', 'PATCH', 'HEAD'] as const
  * reach nothing else of the application.
  */
 export async function mcpRoutes (app: FastifyInstance, options: RoutesOptions): Promise<void> {
-  const { path, routeOptions, forbidden, ...parts } = options
+  const { path, routeOptions, forbidden, forwards, ...parts } = options
   const { onProtoPoisoning = 'error', onConstructorPoisoning = 'error' } = app.initialConfig
   const context: RouteContext = { ...parts, parseJson: app.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as unknown as RouteContext['parseJson'] }
   const bodyLimit = routeOptions.bodyLimit ?? BODY_LIMIT
@@ -36,13 +40,20 @@ export async function mcpRoutes (app: FastifyInstance, options: RoutesOptions): 
     context.refuse(reply, refusal.reason, { detail: refusal.detail })
   })
 
-  /** Host and Origin come first, whatever the verb. */
+  const limits = forwards ? fieldLimits(app.server) : undefined
+
+  /** What holds for every verb: what the owner would not take, then Host and Origin. */
   function guarded (handler: (context: RouteContext, request: FastifyRequest, reply: FastifyReply) => void) {
     return (request: FastifyRequest, reply: FastifyReply): void => {
-      const refused = forbidden(request.headers)
-      if (refused === undefined) return handler(context, request, reply)
-      const { reason, value, option } = refused
-      context.refuse(reply, reason, { log: { value, hint: `to serve it, add it to the option ${option}` } })
+      try {
+        if (limits !== undefined && exceeds(limits, request)) return context.refuse(reply, 'headers_too_large', { log: { limits } })
+        const refused = forbidden(request.headers)
+        if (refused === undefined) return handler(context, request, reply)
+        const { reason, value, option } = refused
+        context.refuse(reply, reason, { log: { value, hint: `to serve it, add it to the option ${option}` } })
+      } catch (error) {
+        failed(context, { request, reply, ids: [], batch: false }, 'internal', error)
+      }
     }
   }
 

@@ -154,6 +154,13 @@ export interface SessionDirectory {
   readonly kind: 'memory' | 'redis'
 
   /**
+   * This node's writes are in doubt, or absence is no evidence: nobody can be
+   * told that a session does not exist because it is not recorded. `locate`
+   * throws then instead of finding it unknown, or orphaned.
+   */
+  readonly doubtful: boolean
+
+  /**
    * Claims the node's identity and starts its heartbeat. Resolves at once when
    * the directory can't be reached (the claim is made when it is back).
    * @throws NodeDuplicateError when a live node has the same id or url.
@@ -187,6 +194,13 @@ export interface SessionDirectory {
    * for; `owner.end` was called. `unanswered`: not within the bound (1 s).
    */
   reclaim: (id: string) => Promise<'kept' | 'lost' | 'unanswered'>
+
+  /**
+   * Whether `reclaim` would say `unanswered` for this id without asking: the
+   * directory is known not to answer. False from its first answer on, before
+   * whoever asked for that gets it. Costs no wait, timer or promise.
+   */
+  away: (id: string) => boolean
 
   /**
    * Takes an orphan over: compare-and-set from the record's node and epoch to
@@ -244,12 +258,6 @@ export interface SessionDirectory {
    * who wait for one node share its reads. Never throws.
    */
   watch: (record: SessionRecord, bound: number) => Promise<void>
-
-  /**
-   * This node's writes are not acknowledged, or what is missing in the
-   * directory may have been lost: absence is no evidence.
-   */
-  readonly doubtful: boolean
 
   /** The oldest format among the live nodes when they were looked at last, without a read; this node's where it stands alone. */
   readonly oldestFormat: number

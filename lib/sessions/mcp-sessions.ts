@@ -22,6 +22,20 @@ export interface Counters {
   refused: Readonly<Record<string, number>>
 }
 
+/** What came of taking a node out of service. */
+export interface Drained {
+  /** Sessions that were given up for other nodes to adopt. */
+  handedOver: number
+  /** Calls that were in flight when the grace was over, and were answered. */
+  finished: number
+  /** Calls that ended with an error, or will, since the time was over. */
+  lost: number
+  /** Milliseconds that it took. */
+  took: number
+  /** Milliseconds of `drain.timeout` that were not needed. */
+  left: number
+}
+
 /** `app.mcpSessions`. */
 export interface McpSessions {
   /** Live sessions in this process. */
@@ -67,12 +81,13 @@ export interface McpSessions {
   /**
    * Takes this node out of service; await it before `app.close()`. The node
    * leaves the proxy's pool, after `drain.grace` takes no new sessions, calls in
-   * flight get up to `drain.timeout`, then streams end. With `orphan: 'adopt'`
+   * flight get up to `drain.timeout`, then streams end, the server stops to listen, and
+   * each connection serves one more request. With `orphan: 'adopt'`
    * each session is given up as soon as it is idle, and goes on on the node that
    * its client asks next; else it ends with `app.close()`. `signal` cuts grace
    * and timeout short. Called again, it returns the same promise.
    */
-  drain: (how?: { signal?: AbortSignal }) => Promise<void>
+  drain: (how?: { signal?: AbortSignal }) => Promise<Drained>
 }
 
 /** The public face of the sessions. */

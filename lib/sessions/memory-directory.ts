@@ -38,6 +38,7 @@ export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirect
  */
 class MemoryDirectory implements SessionDirectory {
   readonly kind = 'memory'
+  readonly doubtful = false
   readonly #node: NodeIdentity
   readonly #ttl: number
   readonly #space: MemorySpace
@@ -80,6 +81,10 @@ class MemoryDirectory implements SessionDirectory {
   async reclaim (id: string): Promise<'kept' | 'lost' | 'unanswered'> {
     if (!this.#leased()) return 'unanswered'
     return this.#renewWith(id) ? 'kept' : 'lost'
+  }
+
+  away (_id: string): boolean {
+    return false
   }
 
   async claim (seen: SessionRecord): Promise<'claimed' | 'lost'> {
@@ -131,8 +136,6 @@ class MemoryDirectory implements SessionDirectory {
 
   /** Who is alive here and who is gone is known at once. */
   async watch (_record: SessionRecord, _bound: number): Promise<void> {}
-
-  readonly doubtful = false
 
   readonly oldestFormat = FORMAT
 

@@ -22,6 +22,20 @@ export interface BuilderParts {
   createServer: (session: { sessionId: string, request: FastifyRequest, principal: Principal | undefined, readonly log: FastifyBaseLogger }) => McpServerLike | Promise<McpServerLike>
   makeTransport: (events: TransportEvents) => StreamableHttpTransport
   log: FastifyBaseLogger
+  /** Milliseconds for createServer and the server's connect together. Default 30000, as for an adoption. */
+  serverBound?: number
+}
+
+const BOUND = 30_000
+
+/** Servers that were made before, for whichever application: the SDK may connect one twice, and take it from its first session. */
+const made = new WeakSet<McpServerLike>()
+
+/** One call of createServer. */
+interface Attempt {
+  /** Nobody waits for it any more. */
+  over: boolean
+  server?: McpServerLike
 }
 
 /** Makes the two halves of a session: the application's server and the transport it is connected to. */
@@ -36,8 +50,31 @@ export class ServerBuilder {
     return this.#parts.makeTransport(events)
   }
 
-  /** @throws ServerFailedError when createServer or the server's connect fails. */
+  /**
+   * A server that is connected to the transport. One that comes too late is closed.
+   * @throws ServerFailedError when createServer or the server's connect fails, or both together take too long.
+   */
   async server (transport: StreamableHttpTransport, request: FastifyRequest, principal: Principal | undefined): Promise<McpServerLike> {
+    const { serverBound = BOUND } = this.#parts
+    const attempt: Attempt = { over: false }
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        attempt.over = true
+        if (attempt.server !== undefined) this.discard(transport.sessionId, attempt.server)
+        reject(new Error(`createServer and the server's connect took longer than ${serverBound} ms`))
+      }, serverBound).unref()
+    })
+    try {
+      return await Promise.race([this.#make(transport, request, principal, attempt), late])
+    } catch (error) {
+      throw new ServerFailedError(error instanceof Error ? error.message : String(error), { cause: error })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #make (transport: StreamableHttpTransport, request: FastifyRequest, principal: Principal | undefined, attempt: Attempt): Promise<McpServerLike> {
     const { createServer, log } = this.#parts
     const { sessionId } = transport
     try {
@@ -47,11 +84,21 @@ export class ServerBuilder {
         principal,
         get log () { return log.child({ mcpSession: shortId(sessionId) }) }
       })
-      await server.connect(transport)
+      check(server)
+      attempt.server = server
+      if (!attempt.over) await server.connect(transport)
+      if (attempt.over) this.discard(sessionId, server)
       return server
     } catch (error) {
-      throw new ServerFailedError(error instanceof Error ? error.message : String(error), { cause: error })
+      if (attempt.server !== undefined) this.discard(sessionId, attempt.server)
+      if (attempt.over) log.warn({ err: error, session: shortId(sessionId) }, 'an MCP server that nobody waits for any more could not be made')
+      throw error
     }
+  }
+
+  /** Closes a server that nobody waits for. */
+  discard (id: string, server: McpServerLike): void {
+    this.close(id, server).catch(error => this.#parts.log.error({ err: error }, 'closing an MCP server failed'))
   }
 
   /** Never throws. */
@@ -62,4 +109,13 @@ export class ServerBuilder {
       this.#parts.log.warn({ err: error, session: shortId(id) }, 'closing an MCP server failed')
     }
   }
+}
+
+/** @throws TypeError for what is no server, Error for one that was made before: another session has it. */
+function check (server: Partial<McpServerLike> | null | undefined): asserts server is McpServerLike {
+  if (typeof server?.connect !== 'function' || typeof server.close !== 'function') {
+    throw new TypeError('createServer must return an MCP server, or a promise of one: an object with connect() and close()')
+  }
+  if (made.has(server as McpServerLike)) throw new Error('createServer returned a server that it had returned before; it must make one server per session')
+  made.add(server as McpServerLike)
 }

@@ -103,6 +103,8 @@ export class Sessions implements DirectoryOwner {
   }
 
   get size (): number { return this.#store.size }
+  /** Sessions that are being made, or taken over. */
+  get expected (): number { return this.#store.expected }
   get draining (): boolean { return this.state !== 'open' }
   get room (): number { return this.draining ? 0 : this.#store.room }
   get leased (): boolean { return this.#parts.lease?.running ?? true }
@@ -138,12 +140,17 @@ export class Sessions implements DirectoryOwner {
   }
 
   /**
-   * Whether a local session is still this node's. Undefined: beyond doubt. False: it has been ended here. A directory
-   * that does not answer leaves it ours: availability over exclusivity.
+   * Whether a local session is still this node's. Undefined: beyond doubt, or nobody can say. False: it has been ended
+   * here. A directory that does not answer leaves it ours: availability over exclusivity. While it is known not to, it
+   * is not asked for each request.
    */
   secured (session: LocalSession): Promise<boolean> | undefined {
     const { lease } = this.#parts
     if (lease === undefined || lease.holds(session.epoch)) return undefined
+    if (this.#directory.away(session.id)) {
+      this.#heard(false)
+      return undefined
+    }
     let asked = this.#reclaims.get(session.id)
     if (asked === undefined) {
       asked = this.#reclaim(session).finally(() => this.#reclaims.delete(session.id))
@@ -160,11 +167,16 @@ export class Sessions implements DirectoryOwner {
       // The answer is old: this process was paused before it heard it, and others may have taken the session since.
       outcome = 'unanswered'
     }
-    if (outcome === 'unanswered' && !this.#unsure) {
+    this.#heard(outcome !== 'unanswered')
+    return outcome !== 'lost' && this.#store.get(session.id) === session
+  }
+
+  /** Whether the directory says whose the sessions are that are served. */
+  #heard (answered: boolean): void {
+    if (!answered && !this.#unsure) {
       this.#parts.log.warn({ node: this.node.id }, 'the lease of this node has lapsed and the directory does not answer: its sessions are served all the same; if another node took them for orphans, they have two owners until it does')
     }
-    this.#unsure = outcome === 'unanswered'
-    return outcome !== 'lost' && this.#store.get(session.id) === session
+    this.#unsure = !answered
   }
 
   /**
@@ -204,7 +216,7 @@ export class Sessions implements DirectoryOwner {
       },
       onInitializeFailed: () => {
         this.#store.unreserve(key)
-        this.#builder.close(id, server)
+        this.#builder.discard(id, server)
       },
       ...this.#adoptable(() => session)
     })
@@ -218,7 +230,7 @@ export class Sessions implements DirectoryOwner {
     // A session that opened now would outlive its node, its record with it.
     if (this.#ended !== undefined || this.state === 'superseded') {
       this.#store.unreserve(key)
-      this.#builder.close(id, server)
+      this.#builder.discard(id, server)
       return 'node_closing'
     }
     transport.post([message], false, exchange, extra)

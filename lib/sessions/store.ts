@@ -23,6 +23,9 @@ export class SessionStore {
   ids (): Iterable<string> { return this.#sessions.keys() }
   values (): Iterable<LocalSession> { return this.#sessions.values() }
 
+  /** Places that are reserved for sessions which are still being made. */
+  get expected (): number { return this.#reserved - this.#sessions.size }
+
   /** How many more sessions fit. */
   get room (): number { return Math.max(0, this.#limits.maxPerNode - this.#reserved) }
 

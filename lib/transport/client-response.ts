@@ -28,6 +28,13 @@ export function onResponseEnd (raw: ClientResponse, listener: () => void): void 
   }
 }
 
+/** Drops the connection of a response with whatever is unsent; of HTTP/2, its stream alone. */
+export function dropConnection (raw: ClientResponse): void {
+  raw.destroy()
+  // Behind another response on its connection it has no socket of its own yet.
+  if (raw.stream === undefined && raw.socket === null) raw.req.socket.destroy()
+}
+
 /** Ends a response so that its client sees that the rest is missing. */
 export function breakOff (raw: ClientResponse): void {
   if (raw.stream === undefined) raw.destroy()

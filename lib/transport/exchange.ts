@@ -19,17 +19,17 @@ export interface EventStream {
   /** False once it has ended, from either side. */
   readonly open: boolean
   /**
-   * Writes whole SSE frames. False: the client reads too slowly; `drained`
-   * settles when it has caught up or is gone.
+   * Writes whole SSE frames. False: the client has yet to take what was
+   * written; `drained` settles when it has or is gone.
    */
   write: (frames: string) => boolean
   drained: () => Promise<void>
-  /** Bytes written that the client has not taken yet. */
-  readonly buffered: number
+  /** Writes a keep-alive comment, unless something is unread. Must not throw. Called until the connection is gone, also after `end`. */
+  ping: () => void
   /** Ends the response. Does nothing when it has ended. */
   end: () => void
   /** Drops the connection with whatever is still unsent. Does nothing when it has ended. */
   destroy: () => void
-  /** Called once when the stream ends, from either side. */
+  /** Called once when the connection is gone, from either side. To be asked for before anything is written. */
   onEnd: (listener: () => void) => void
 }

@@ -5,6 +5,7 @@ import type { EventStore } from './mcp-server.ts'
 import type { OpeningListeners } from './opening.ts'
 import type { ResponseMode } from './post-answer.ts'
 import type { TransportLog } from './session-log.ts'
+import type { Unsent } from './unsent.ts'
 
 export interface TransportOptions extends OpeningListeners {
   sessionId: string
@@ -15,7 +16,7 @@ export interface TransportOptions extends OpeningListeners {
   token: string
   responseMode: ResponseMode
   eventStore?: EventStore | undefined
-  /** Milliseconds that a client should wait before it comes back to a stream. */
+  /** Milliseconds that a client should wait before it comes back to a stream; left out: it is not told. */
   retry?: number | undefined
   /** Left out where no other node may own the session. */
   secured?: Secured | undefined
@@ -25,5 +26,7 @@ export interface TransportOptions extends OpeningListeners {
   waits: AnswerWait
   /** Shared by the node's transports. */
   keepAlive: KeepAlive
+  /** Shared by the node's transports. */
+  unsent: Unsent
   log: TransportLog
 }

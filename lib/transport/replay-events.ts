@@ -1,5 +1,5 @@
 import type { EventStream } from './exchange.ts'
-import { eventFrame } from './frames.ts'
+import { eventFrame, isEventId } from './frames.ts'
 import type { EventStore } from './mcp-server.ts'
 
 /** Ends a replay that nobody reads any more. */
@@ -22,6 +22,7 @@ export async function replayInto (open: () => EventStream, lastEventId: string, 
         if (!wanted() || out?.open === false) throw new NotWanted()
         if (message.jsonrpc === undefined) return
         out ??= open()
+        if (!isEventId(id)) throw new TypeError('the event store replayed an id that no header field can carry')
         if (out.open && !out.write(eventFrame(JSON.stringify(message), id))) await out.drained()
       }
     })

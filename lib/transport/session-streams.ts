@@ -9,6 +9,7 @@ import type { SessionLog } from './session-log.ts'
 import { SseStream } from './sse-stream.ts'
 import { StandaloneStreams } from './standalone-streams.ts'
 import type { StreamHost } from './stream-host.ts'
+import type { Unsent } from './unsent.ts'
 
 export interface SessionStreamsOptions {
   sessionId: string
@@ -17,12 +18,14 @@ export interface SessionStreamsOptions {
   /** Milliseconds that a client should wait before it comes back to a stream. */
   retry?: number | undefined
   keepAlive: KeepAlive
+  unsent: Unsent
 }
 
 /** All SSE streams of one session, those that are open and those that can be resumed. */
 export class SessionStreams implements StreamHost {
   readonly retry: number | undefined
   readonly keepAlive: KeepAlive
+  readonly unsent: Unsent
   readonly log: SessionLog
   ended = false
   readonly #sessionId: string
@@ -43,6 +46,7 @@ export class SessionStreams implements StreamHost {
     this.#store = options.eventStore
     this.retry = options.retry
     this.keepAlive = options.keepAlive
+    this.unsent = options.unsent
     this.log = log
   }
 
@@ -118,6 +122,7 @@ export class SessionStreams implements StreamHost {
   /** Ends every connection now, and for good. */
   shutAll (): void {
     this.ended = true
+    this.#standalone?.letGo()
     for (const stream of this.#open) stream.shut()
   }
 

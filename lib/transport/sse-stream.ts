@@ -1,15 +1,13 @@
 import type { EventStream, Exchange } from './exchange.ts'
 import { isExpired } from './events.ts'
-import { eventFrame, KEEP_ALIVE, primingFrame, retryFrame } from './frames.ts'
-import type { Silent } from './keep-alive.ts'
+import { eventFrame, isEventId, primingFrame, retryFrame } from './frames.ts'
 import type { EventStore, SessionEvents } from './mcp-server.ts'
 import type { JsonRpcMessage, RequestId } from './messages.ts'
 import { replayInto } from './replay-events.ts'
 import type { Resumed } from './resumption.ts'
 import type { StreamGroup, StreamHost } from './stream-host.ts'
-
-/** A client that leaves more than this unread loses its stream. */
-const MAX_UNSENT = 16 * 1024 * 1024
+import { WaitingEvents } from './waiting-events.ts'
+import type { WaitingEvent } from './waiting-events.ts'
 
 /**
  * One SSE stream as the client sees it: a sequence of events that, with an
@@ -19,13 +17,17 @@ const MAX_UNSENT = 16 * 1024 * 1024
  * the step before, because storing takes time and order must hold; a resume is
  * such a step too, so that no event is lost or written twice around it.
  */
-export class SseStream implements Silent {
+export class SseStream {
   /** The id of the stream in the event store, undefined without one. */
   readonly name: string | undefined
   readonly #host: StreamHost
   readonly #group: StreamGroup | undefined
   #out: EventStream | undefined
   #tail: Promise<unknown> | undefined
+  /** Made when the first event goes to the store. */
+  #waiting: WaitingEvents | undefined
+  /** More waits for the store than the node keeps: events go to the client without, until the store has caught up. */
+  #overflowed = false
   /** Told to the store with the first event, and then no more. */
   #about: { requests: RequestId[] } | undefined
   /** The client holds an event id of this stream. */
@@ -68,7 +70,7 @@ export class SseStream implements Silent {
       this.#step(async () => {
         const id = await this.#stored({})
         if (id === undefined) this.#resumable = false
-        else this.#out?.write(primingFrame(id, this.#host.retry))
+        else this.#out?.write(primingFrame(id))
       })
     }
     this.#join()
@@ -81,14 +83,12 @@ export class SseStream implements Silent {
    */
   send (message: JsonRpcMessage): Promise<void> | undefined {
     const json = JSON.stringify(message)
-    if (this.name === undefined) {
+    if (this.name === undefined || (this.#overflowed && this.connected)) {
       return this.#write(eventFrame(json)) ? undefined : this.#out?.drained()
     }
-    return this.#step(async () => {
-      const id = await this.#stored(message)
-      if (id !== undefined && this.connected) this.#resumable = true
-      return this.#write(eventFrame(json, id))
-    }).then(taken => taken ? undefined : this.#out?.drained())
+    this.#waiting ??= new WaitingEvents(this.#host.unsent, passed => this.#overflow(passed))
+    const event = this.#waiting.add(message, json)
+    return this.#step(() => this.#keep(event)).then(taken => taken ? undefined : this.#out?.drained())
   }
 
   /** Sends one event ahead of everything that waits for the event store, and keeps it nowhere: the session ends. */
@@ -98,7 +98,7 @@ export class SseStream implements Silent {
 
   /** Ends the connection after what was sent, if the client can come back for the rest of the stream. */
   suspend (): void {
-    this.#after(() => { if (this.#resumable) this.shut() })
+    this.#after(() => { if (this.#resumable) this.#sendAway() })
   }
 
   /** Ends the connection after what was sent. */
@@ -108,11 +108,7 @@ export class SseStream implements Silent {
 
   /** Ends the connection after what was sent, because its node goes away: the client should come back. */
   dismiss (): void {
-    this.#after(() => {
-      const { retry } = this.#host
-      if (retry !== undefined) this.#write(retryFrame(retry))
-      this.shut()
-    })
+    this.#after(() => this.#sendAway())
   }
 
   /** Ends the connection now. A client that is slow to read the rest of it no longer counts as one. */
@@ -144,11 +140,6 @@ export class SseStream implements Silent {
     return this.#step(() => this.#resume(exchange, lastEventId, events, resume))
   }
 
-  ping (): void {
-    const out = this.#out
-    if (out?.open === true && out.buffered === 0) out.write(KEEP_ALIVE)
-  }
-
   async #resume (exchange: Exchange, lastEventId: string, events: EventStore, resume: number): Promise<Resumed> {
     // Another resume may have been before this one in the queue.
     this.#drop()
@@ -176,9 +167,13 @@ export class SseStream implements Silent {
 
   #attach (out: EventStream): void {
     this.#out = out
-    this.#host.keepAlive.add(this)
     this.#host.connected(this)
-    out.onEnd(() => { if (this.#out === out) this.#detach() })
+    // The connection is looked after until it is gone: a client may stop in the middle of the last message.
+    this.#host.keepAlive.add(out)
+    out.onEnd(() => {
+      this.#host.keepAlive.delete(out)
+      if (this.#out === out) this.#detach()
+    })
   }
 
   /** A client that has left already takes no messages from the others. */
@@ -188,7 +183,6 @@ export class SseStream implements Silent {
 
   #detach (): void {
     this.#out = undefined
-    this.#host.keepAlive.delete(this)
     this.#host.disconnected(this)
     this.#group?.remove(this)
   }
@@ -201,23 +195,47 @@ export class SseStream implements Silent {
     out.destroy()
   }
 
+  /** Ends the connection of a stream that goes on: its client should come back. */
+  #sendAway (): void {
+    const { retry } = this.#host
+    if (retry !== undefined) this.#write(retryFrame(retry))
+    this.shut()
+  }
+
   /** False when the client has fallen behind. */
   #write (frames: string): boolean {
     const out = this.#out
-    if (out === undefined || !out.open || out.write(frames)) return true
-    if (out.buffered <= MAX_UNSENT) return false
-    this.#host.log.warn('a client reads too slowly; its stream is dropped', { unsent: out.buffered })
-    out.destroy()
-    return true
+    return out === undefined || !out.open || out.write(frames)
+  }
+
+  /** Sends an event that was stored; false when the client has fallen behind. */
+  async #keep (event: WaitingEvent): Promise<boolean> {
+    if (event.message === undefined) return true
+    const id = await this.#stored(event.message)
+    const json = this.#waiting!.take(event)
+    // It has gone ahead of the store.
+    if (json === undefined) return true
+    if (id !== undefined && this.connected) this.#resumable = true
+    return this.#write(eventFrame(json, id))
+  }
+
+  #overflow (passed: string[]): void {
+    const fate = this.connected ? 'events are sent without ids until it has caught up' : 'events for a client that is away are lost'
+    this.#host.log.warn(`too much waits for the event store; ${fate}`, { events: passed.length })
+    this.#overflowed = true
+    this.#after(() => { this.#overflowed = false })
+    for (const json of passed) this.#write(eventFrame(json))
   }
 
   async #stored (message: object): Promise<string | undefined> {
     try {
       const events = this.#host.events!
       const about = this.#about
-      if (about === undefined) return await events.storeEvent(this.name!, message)
-      const id = await (events as SessionEvents).storeEvent(this.name!, message, about)
+      const id = about === undefined
+        ? await events.storeEvent(this.name!, message)
+        : await (events as SessionEvents).storeEvent(this.name!, message, about)
       this.#about = undefined
+      if (!isEventId(id)) throw new TypeError('the event store made an id that no header field can carry')
       return id
     } catch (error) {
       this.#host.log.warn('the event store failed; an event is sent without an id', { err: error })

@@ -1,6 +1,7 @@
 import type { JsonRpcMessage } from './messages.ts'
 import type { SseStream } from './sse-stream.ts'
 import type { StreamGroup, StreamHost } from './stream-host.ts'
+import type { Holder } from './unsent.ts'
 
 const MAX_OPEN = 4
 const MAX_QUEUED = 32
@@ -13,7 +14,9 @@ const MAX_KNOWN = 8
  * Connections). While there is none, messages wait in a bounded queue: servers
  * speak as soon as they are initialized, clients open their stream just after.
  */
-export class StandaloneStreams implements StreamGroup {
+export class StandaloneStreams implements StreamGroup, Holder {
+  readonly sole = false
+  readonly patient = true
   readonly #host: StreamHost
   /** Open streams, newest last. */
   readonly #open: SseStream[] = []
@@ -22,6 +25,8 @@ export class StandaloneStreams implements StreamGroup {
   /** The stream that ended last, if its client can come back for what it missed. */
   #last: SseStream | undefined
   #queue: JsonRpcMessage[] = []
+  /** Bytes of what is in the queue, about. */
+  #queued = 0
 
   constructor (host: StreamHost) {
     this.#host = host
@@ -42,7 +47,7 @@ export class StandaloneStreams implements StreamGroup {
     if (this.#open.length > MAX_OPEN) this.#open.shift()!.end()
     if (stream.name !== undefined) this.#remember(stream)
     const queue = this.#queue
-    this.#queue = []
+    this.#forget()
     for (const message of queue) {
       // Nobody awaits these any more.
       stream.send(message)?.catch(error => this.#host.log.warn('a queued message was lost', { err: error }))
@@ -63,10 +68,12 @@ export class StandaloneStreams implements StreamGroup {
     // Its client may have learnt meanwhile that it cannot come back.
     if (stream?.reachable === true) return stream.send(message)
     if (this.#queue.length === MAX_QUEUED) {
-      this.#queue.shift()
+      this.#queued -= sizeOf(this.#queue.shift()!)
       this.#host.log.debug('no standalone stream is open; the oldest of the waiting messages was dropped')
     }
+    this.#queued += sizeOf(message)
     this.#queue.push(message)
+    this.#host.unsent.hold(this, this.#queued)
     return undefined
   }
 
@@ -74,8 +81,23 @@ export class StandaloneStreams implements StreamGroup {
   withdraw (wireId: unknown): boolean {
     const index = this.#queue.findIndex(message => 'method' in message && 'id' in message && message.id === wireId)
     if (index === -1) return false
-    this.#queue.splice(index, 1)
+    this.#queued -= sizeOf(this.#queue.splice(index, 1)[0]!)
+    if (this.#queue.length === 0) this.#forget()
+    else this.#host.unsent.hold(this, this.#queued)
     return true
+  }
+
+  /** Drops what waits for a stream: the node keeps too much, or the session has ended. */
+  letGo (): void {
+    if (this.#queue.length === 0) return
+    if (!this.#host.ended) this.#host.log.warn('too much waits for a standalone stream that nobody opens; it is dropped', { unsent: this.#queued })
+    this.#forget()
+  }
+
+  #forget (): void {
+    this.#queue = []
+    this.#queued = 0
+    this.#host.unsent.release(this)
   }
 
   #remember (stream: SseStream): void {
@@ -83,4 +105,8 @@ export class StandaloneStreams implements StreamGroup {
     if (this.#known.length <= MAX_KNOWN) return
     this.#known.splice(this.#known.findIndex(known => !known.connected), 1)
   }
+}
+
+function sizeOf (message: JsonRpcMessage): number {
+  return JSON.stringify(message).length
 }

@@ -2,10 +2,13 @@ import type { KeepAlive } from './keep-alive.ts'
 import type { EventStore, SessionEvents } from './mcp-server.ts'
 import type { SessionLog } from './session-log.ts'
 import type { SseStream } from './sse-stream.ts'
+import type { Unsent } from './unsent.ts'
 
 /** What a stream needs of its session. */
 export interface StreamHost {
   readonly keepAlive: KeepAlive
+  /** What the node keeps for its clients. */
+  readonly unsent: Unsent
   /** Where named streams keep their events. */
   readonly events: EventStore | SessionEvents | undefined
   /** Milliseconds a client should wait before it resumes. */

@@ -8,8 +8,11 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import { Forwarder } from '../../lib/affinity/forwarder.ts'
 import type { Forwarded } from '../../lib/affinity/forwarder.ts'
+import { Unsent } from '../../lib/transport/unsent.ts'
 
 export const TAG = '0123456789abcdef'
+/** Room for whatever a test's clients leave unread. */
+export const unsent = new Unsent({ most: Infinity, keepAlive: 60_000 })
 export const LAST_WORDS = 'event: message\ndata: {"lost":true}\n\n'
 
 /** An owner that is a plain HTTP server. */
@@ -65,7 +68,7 @@ export async function startNode (t: Test, owner: string, { before, fastify, last
   connectTimeout?: number
 } = {}): Promise<ForwardingNode> {
   const app = Fastify({ forceCloseConnections: true, ...fastify } as FastifyServerOptions) as unknown as FastifyInstance
-  const forwarder = new Forwarder({ tag: TAG, ...(connectTimeout !== undefined && { connectTimeout }) })
+  const forwarder = new Forwarder({ tag: TAG, unsent, ...(connectTimeout !== undefined && { connectTimeout }) })
   t.teardown(async () => {
     await forwarder.close()
     await app.close()
@@ -103,7 +106,7 @@ export async function ask (url: string, { method = 'POST', headers = {}, body }:
 
 /** The same up to the headers of the answer. */
 export async function begin (url: string, { method = 'POST', headers = {}, body }: { method?: string, headers?: OutgoingHttpHeaders | string[], body?: string | Buffer } = {}): Promise<IncomingMessage> {
-  const sent = request(url, { method, headers: headers as OutgoingHttpHeaders, agent: false })
+  const sent = request(url, { method, headers: headers as OutgoingHttpHeaders, agent: false, maxHeaderSize: 1 << 20 })
   sent.end(body)
   const [answer] = await once(sent, 'response') as [IncomingMessage]
   return answer

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { connect as connectTcp } from 'node:net'
 import { request } from 'undici'
 import { startApp } from '../fixtures/app.ts'
+import type { StartedApp } from '../fixtures/app.ts'
 import { freePort } from '../fixtures/free-port.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
@@ -65,14 +66,14 @@ t.test('a node that leaves waits for the calls that it passes on, and ends the s
   const start = async (id: string): ReturnType<typeof startApp> => startApp(t, {
     redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 100 }, drain: { grace: 0, timeout: 30_000 }
   }, { fastify: { forceCloseConnections: true } })
-  const [owner, leaving] = [await start('owner'), await start('leaving')]
-  await until('both nodes are known', async () => (await leaving.app.mcpSessions.nodes()).length === 2)
+  const [owner, draining, closing] = [await start('owner'), await start('draining'), await start('closing')]
+  await until('all nodes are known', async () => (await owner.app.mcpSessions.nodes()).length === 3)
   const id = await open(owner.url)
-  const stream = await request(leaving.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': id } })
-  const streamed = stream.body.text()
 
   // Whatever does not wait for a call has time to show it.
-  async function waitsForACall (what: () => Promise<void>): Promise<void> {
+  async function waitsForACall (leaving: StartedApp, what: () => Promise<unknown>): Promise<void> {
+    const stream = await request(leaving.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': id } })
+    const streamed = stream.body.text()
     let release = (): void => {}
     waiting.set(id, go => { release = go })
     const answer = inSession(leaving.url, id, call('wait'))
@@ -84,10 +85,10 @@ t.test('a node that leaves waits for the calls that it passes on, and ends the s
     release()
     t.equal((await answer).body.result.content[0].text, 'released')
     await done
+    t.equal(await streamed, '', 'ended, not broken off')
   }
-  await waitsForACall(() => leaving.app.mcpSessions.drain())
-  await waitsForACall(async () => { await leaving.app.close() })
-  t.equal(await streamed, '', 'ended, not broken off')
+  await waitsForACall(draining, () => draining.app.mcpSessions.drain())
+  await waitsForACall(closing, () => closing.app.close())
 })
 
 t.test('a call that is passed on and takes longer than a node has to leave ends with an error', async t => {
@@ -129,6 +130,7 @@ t.test('a client that stalls its connection holds up Fastify, but not the clean-
   const { app, url } = await startApp(t, {
     redis,
     responseMode: 'json',
+    drain: { timeout: 500 },
     createServer: async () => {
       if (slow) await new Promise<void>(resolve => { make = resolve })
       return createServer()

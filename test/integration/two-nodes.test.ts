@@ -90,10 +90,15 @@ t.test('has_session: here, elsewhere, orphaned, nowhere', async t => {
 
 t.test('an unknown id is a 404 with another reason; ids that cannot be ours too', async t => {
   const { nodes: [a] } = await startNodes(t, 1)
-  for (const id of [`${'1'.repeat(16)}.${'b'.repeat(22)}`, '5f0c5f9e-7d52-4f5e-9a39-8f1f5a0f6f0b', 'x']) {
-    t.match(await inSession(a!.url, id, call('count')), { status: 404, body: { error: { code: -32001, data: { reason: 'unknown' } } } }, id)
+  for (const id of [`${'1'.repeat(16)}.${'b'.repeat(22)}`, '5f0c5f9e-7d52-4f5e-9a39-8f1f5a0f6f0b', 'x', 'a,b', 'x'.repeat(129), '!~'.repeat(5000)]) {
+    const unknown = { status: 404, body: { error: { code: -32001, data: { reason: 'unknown' } } } }
+    t.match(await inSession(a!.url, id, call('count')), unknown, id)
+    for (const method of ['GET', 'DELETE'] as const) t.match(await send(a!.url, { method, headers: { 'mcp-session-id': id } }), unknown, `${method} ${id}`)
+    t.match(await inSession(a!.url, id, initialize), { status: 200, headers: { 'mcp-session-id': /./ } }, `initialize with ${id}`)
   }
-  for (const id of ['a b', 'x'.repeat(129), 'é']) {
+  t.match(await inSession(a!.url, '', call('count')), { status: 400, body: { error: { data: { reason: 'session_required' } } } }, 'an empty field is none')
+  t.match(await inSession(a!.url, '', initialize), { status: 200, headers: { 'mcp-session-id': /./ } })
+  for (const id of ['a b', 'é']) {
     t.match(await inSession(a!.url, Buffer.from(id).toString('latin1'), call('count')), { status: 400, body: { error: { data: { reason: 'session_malformed' } } } }, id)
   }
   const twice = await send(a!.url, { body: call('count'), headers: { 'mcp-session-id': ['one', 'two'] } })

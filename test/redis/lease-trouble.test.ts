@@ -87,12 +87,12 @@ t.test('a renewal that arrives late does not bring an old epoch back', async t =
   node.epoch = `${node.incarnation}.10`
   await records.write(session).outcome
   node.epoch = `${node.incarnation}.9`
-  t.match(await records.renew([{ id: 'x' }]), { kept: ['x'] })
+  t.match(await records.renew([{ id: 'x' }]).outcome, { kept: ['x'] })
   t.equal(await raw.hget(keys.session('x'), 'epoch'), `${node.incarnation}.10`)
   t.equal(await records.write(session).outcome, 'written')
   t.equal(await raw.hget(keys.session('x'), 'epoch'), `${node.incarnation}.10`)
   node.epoch = `${node.incarnation}.11`
-  await records.renew([{ id: 'x' }])
+  await records.renew([{ id: 'x' }]).outcome
   t.equal(await raw.hget(keys.session('x'), 'epoch'), `${node.incarnation}.11`)
 })
 
@@ -112,6 +112,56 @@ t.test('while Redis does not answer, a reclaim says so, and nothing is lost', as
   await server.start()
   await until('all are ours', async () => (await ask()).size === 1 && (await ask()).has('kept'))
   t.strictSame(a.node.ended, [])
+})
+
+t.test('a Redis that is known not to answer is not asked, and from its first answer on it is', async t => {
+  const { server, a, lapse } = await setUp(t)
+  const { id } = a.node.open()
+  await a.directory.add(a.node.record(id)!)
+  t.equal(a.directory.away(id), false)
+  lapse()
+  t.equal(a.directory.away(id), false, 'nobody has tried')
+  // What a request would have found when the first answer after each trouble was heard.
+  const heard: boolean[] = []
+  const beating = a.node.beating.bind(a.node)
+  a.node.beating = () => {
+    const acknowledged = beating()
+    return gone => {
+      heard.push(a.directory.away(id))
+      acknowledged(gone)
+    }
+  }
+  server.pause()
+  t.equal(await a.directory.reclaim(id), 'unanswered')
+  t.equal(a.directory.away(id), true, 'it hangs')
+  server.resume()
+  await until('a beat is answered', () => heard.length > 0)
+  t.equal(heard[0], false)
+  await until('it is ours', async () => await a.directory.reclaim(id) === 'kept')
+  await server.kill()
+  await until('the loss is noticed', () => a.directory.away(id))
+  heard.length = 0
+  await server.start()
+  await until('a beat is answered', () => heard.length > 0)
+  t.equal(heard[0], false)
+  await until('it is ours', async () => await a.directory.reclaim(id) === 'kept')
+  t.strictSame(a.node.ended, [])
+})
+
+t.test('whoever asks a Redis that is away in a loop lets others run', async t => {
+  const { server, a, lapse } = await setUp(t)
+  const { id } = a.node.open()
+  await server.kill()
+  await until('the loss is noticed', () => a.directory.away(id))
+  lapse()
+  const others = { ran: false }
+  setImmediate(() => { others.ran = true })
+  let rounds = 0
+  for (; !others.ran && rounds < 10_000; rounds++) {
+    await a.directory.reclaim(id)
+    await a.directory.locate(id).catch(() => {})
+  }
+  t.ok(others.ran, `after ${rounds} rounds`)
 })
 
 t.test('sessions that ask together are asked for together', async t => {

@@ -16,7 +16,8 @@ async function setUp (t: Test) {
   await raw.ping()
   const keys = redisKeys(randomPrefix())
   const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
-  const registry = new NodeRegistry({ link, keys, node: identity('a'), heartbeat: 1000, options: undefined, neighbours: new Neighbours(undefined, keptLog()), unreadable: new Unreadable(keptLog()), onFailed: err => { throw err } })
+  const unreadable = new Unreadable(keptLog())
+  const registry = new NodeRegistry({ link, keys, node: identity('a'), heartbeat: 1000, options: undefined, neighbours: new Neighbours(undefined, keptLog()), unreadable, onFailed: err => { throw err } })
   const enter = async (node: string, score: number, id: string, owner: string | undefined = node) => {
     await raw.sadd(keys.nodes, node)
     await raw.zadd(keys.index(node), score, id)
@@ -26,7 +27,7 @@ async function setUp (t: Test) {
     const seen: string[] = []
     let cursor: string | undefined
     do {
-      const page = await listPage({ link, keys, registry }, { cursor, limit })
+      const page = await listPage({ link, keys, registry, unreadable }, { cursor, limit })
       seen.push(...page.sessions.map(({ id }) => id))
       cursor = page.cursor
       await between()

@@ -3,8 +3,10 @@ import { Doubt } from '../../lib/redis/doubt.ts'
 import { locate, type LocateParts } from '../../lib/redis/locate.ts'
 import { OwnerCache } from '../../lib/redis/owner-cache.ts'
 import { RecordReader } from '../../lib/redis/record-reader.ts'
+import { Unreadable } from '../../lib/redis/unreadable.ts'
 import { newSessionId } from '../../lib/session-id.ts'
 import { identity } from '../fixtures/directory-node.ts'
+import { keptLog } from '../fixtures/log.ts'
 import { until } from '../fixtures/until.ts'
 
 /** The doubt is over, and so is the moment in which it was raised. */
@@ -54,7 +56,7 @@ t.test('what was read in doubt is no evidence when the doubt is over', async t =
   const registry = { latest: () => new Map(), alive: async () => new Map(), owner: async () => during() }
   const absent = { run: async () => { during(); return [] } }
   const id = newSessionId(node.tag)
-  const reader = new RecordReader({ link: absent, registry, doubt, keys: { session: () => '' } } as unknown as ConstructorParameters<typeof RecordReader>[0])
+  const reader = new RecordReader({ link: absent, registry, doubt, unreadable: new Unreadable(keptLog()), keys: { session: () => '' } } as unknown as ConstructorParameters<typeof RecordReader>[0])
   let during = raised
   await t.rejects(reader.read(id), UNAVAILABLE)
   during = () => {}

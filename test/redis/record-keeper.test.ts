@@ -3,12 +3,16 @@ import t, { type Test } from 'tap'
 import { CloseSet } from '../../lib/redis/close-set.ts'
 import { redisKeys } from '../../lib/redis/keys.ts'
 import { Link } from '../../lib/redis/link.ts'
-import { OwnRecords } from '../../lib/redis/own-records.ts'
+import { OwnRecords, type Renewal } from '../../lib/redis/own-records.ts'
 import { RecordKeeper } from '../../lib/redis/record-keeper.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { connect, countCommands, startRedis } from '../fixtures/redis.ts'
 import { randomPrefix } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'
+
+function renewal ({ kept }: { kept: string[] }): Renewal {
+  return { outcome: Promise.resolve({ epoch: 'e.0', kept, taken: [], absent: [], failed: [] }), settled: Promise.resolve() }
+}
 
 /** A keeper alone: nothing happens unless the test does it. */
 async function setUp (t: Test) {
@@ -30,7 +34,7 @@ t.test('touches are written together: a renewal each and one write of the index'
   const sessions = Array.from({ length: 100 }, () => owner.open())
   for (const session of sessions) await records.write(session).outcome
   await raw.pexpire(keys.session(sessions[0]!.id), 1000)
-  await records.renew([{ id: owner.open().id }])
+  await records.renew([{ id: owner.open().id }]).outcome
   const commands = await countCommands(server, async () => {
     for (let i = 0; i < 100; i++) for (const { id } of sessions) keeper.touch(id)
     await keeper.flush()
@@ -97,9 +101,10 @@ t.test('a deletion waits for a write that is still on its way', async t => {
     closeSet: { tryRead: async () => [] },
     records: {
       write: () => ({ epoch: 'e.0', outcome: Promise.resolve('failed'), settled: new Promise<void>(resolve => { settle = resolve }).then(() => { done.push('written') }) }),
-      renew: async () => ({ epoch: 'e.0', kept: [], taken: [], absent: [], failed: [] }),
+      renew: () => renewal({ kept: [] }),
       giveUp: async () => ({ released: [], absent: [], failed: [] }),
-      index: async () => true,
+      index: async () => ({ indexed: true, settled: Promise.resolve() }),
+      unlist: async () => true,
       drop: async ended => { done.push('dropped'); return { done: ended.map(({ id }) => id), others: [] } }
     }
   })
@@ -149,7 +154,7 @@ function withoutRecord (owner: FakeNode, parts: { exists?: boolean, failing?: nu
         parts.written?.(id)
         return { epoch: 'e.0', outcome: Promise.resolve('written'), settled: Promise.resolve() }
       },
-      renew: async updates => ({ epoch: 'e.0', kept: updates.map(({ id }) => id), taken: [], absent: [], failed: [] }),
+      renew: updates => renewal({ kept: updates.map(({ id }) => id) }),
       giveUp: async updates => {
         const ids = updates.map(({ id }) => id)
         await setImmediate()
@@ -157,7 +162,8 @@ function withoutRecord (owner: FakeNode, parts: { exists?: boolean, failing?: nu
         if (exists) for (const { changes } of updates) done.push(changes === undefined ? 'released' : 'released, changed')
         return exists ? { released: ids, absent: [], failed: [] } : { released: [], absent: ids, failed: [] }
       },
-      index: async () => true,
+      index: async () => ({ indexed: true, settled: Promise.resolve() }),
+      unlist: async () => true,
       drop: async ended => { done.push('dropped'); return { done: ended.map(({ id }) => id), others: ended.map(({ id }) => id) } }
     }
   })

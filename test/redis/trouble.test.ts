@@ -43,8 +43,8 @@ t.test('what Redis refuses is unavailable, and the error keeps the session id to
   const keyPrefix = randomPrefix()
   const a = await startNode(t, connect(t, server), { keyPrefix })
   const id = newSessionId(a.node.identity.tag)
-  await connect(t, server).set(`${keyPrefix}session:${id}`, 'not a hash')
-  for (const attempt of [a.directory.locate(id), a.directory.remove(id, 'any')]) {
+  await connect(t, server).call('ACL', 'SETUSER', 'default', '-hgetall')
+  for (const attempt of [a.directory.locate(id), a.directory.locate(id, { fresh: true })]) {
     const err = await attempt.then(() => undefined, err => err)
     t.match(err, UNAVAILABLE)
     t.notMatch(inspect(err, { depth: 5, showHidden: true }), id)
@@ -200,6 +200,18 @@ t.test('hanging at the start: the node starts, and writes when Redis goes on', a
   server.resume()
   const b = await startNode(t, connect(t, server), { keyPrefix })
   await until('the record is written', async () => await status(b.directory, record.id) === 'misrouted')
+})
+
+t.test('a node keeps its key while it finds out whether another has its url', async t => {
+  const server = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const raw = connect(t, server)
+  const id = identity('a', 'http://10.0.0.9:3000')
+  // One that was killed, and beat slowly: it is watched for longer than our key lives.
+  await raw.set(`${keyPrefix}node:dead`, JSON.stringify({ url: id.url, tag: id.tag, epoch: 'x.0', state: 'up', sessions: 0, room: 1, beat: 1, heartbeat: 1000 }))
+  await raw.sadd(`${keyPrefix}nodes`, 'dead')
+  const a = await startNode(t, connect(t, server), { keyPrefix, id })
+  t.ok(a.node.beats > 2, `it has beaten ${a.node.beats} times`)
 })
 
 t.test('what changes while a beat is on its way is told by the next, at once', async t => {

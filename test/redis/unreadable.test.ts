@@ -1,7 +1,11 @@
 // What another program, or a damaged disk, may have left under a name of ours.
 import t from 'tap'
+import { redisKeys } from '../../lib/redis/keys.ts'
+import { Link } from '../../lib/redis/link.ts'
 import { readNodeState } from '../../lib/redis/node-state.ts'
+import { Sweeper } from '../../lib/redis/sweeper.ts'
 import { identity } from '../fixtures/directory-node.ts'
+import { keptLog } from '../fixtures/log.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
 import { randomPrefix, startNode, type RedisNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'
@@ -59,7 +63,7 @@ t.test('a node\'s own key: it takes it, whatever was there, and beats on when it
   const key = `${keyPrefix}node:a`
   const put: Record<string, (value: string) => Promise<unknown>> = {
     string: value => raw.set(key, value),
-    list: async value => { await raw.del(key); await raw.rpush(key, value) }
+    list: value => raw.multi().del(key).rpush(key, value).exec()
   }
   for (const [type, write] of Object.entries(put)) {
     await write(SECRET)
@@ -85,4 +89,50 @@ t.test('fields of a newer node that are not known are left out, and those that m
     state: 'draining', sessions: 0, room: 0, beat: 0, heartbeat: 2000
   })
   t.equal(readNodeState('a b', JSON.stringify({ tag, epoch: 'e.1' })), undefined)
+})
+
+t.test('records and indexes: each is as good as absent, and spoils nothing else', async t => {
+  const server = await startRedis(t)
+  const raw = connect(t, server)
+  const keyPrefix = randomPrefix()
+  const keys = redisKeys(keyPrefix)
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: 500 })
+  const b = await startNode(t, connect(t, server), { keyPrefix, heartbeat: 500 })
+  const [good, list, nameless, odd] = [a.node.open(), a.node.open(), a.node.open(), a.node.open()] as const
+  for (const record of [good, list, nameless, odd]) await a.directory.add(record)
+  await raw.multi().del(keys.session(list.id)).rpush(keys.session(list.id), SECRET).exec()
+  await raw.hset(keys.session(nameless.id), { node: `no id of a node: ${SECRET}` })
+  await raw.hset(keys.session(odd.id), { url: `nowhere ${SECRET}`, formerly: `x, ${SECRET},y` })
+  await raw.sadd(keys.nodes, '0', 'z')
+  await raw.set(keys.index('0'), SECRET)
+  await raw.hset(keys.index('z'), 'x', SECRET)
+  const status = async (id: string) => b.directory.locate(id, { fresh: true }).then(({ status }) => status, err => err.code)
+  t.equal(await status(list.id), 'unknown')
+  t.equal(await status(nameless.id), 'unknown')
+  t.match(await b.directory.locate(odd.id), { status: 'misrouted', record: { url: undefined, formerly: ['x', 'y'] } })
+  t.equal(await b.directory.remove(list.id, 'any'), 'unknown')
+  const { sessions } = await b.directory.list({ limit: 10 })
+  t.strictSame(sessions.map(({ id }) => id).sort(), [good.id, odd.id].sort())
+  t.notMatch(JSON.stringify(b.log.lines), SECRET)
+  const lines = said(b).length
+  await b.directory.list({ limit: 10 })
+  await status(list.id)
+  t.equal(said(b).length, lines, 'each is said once')
+  t.ok(said(b).every(({ fields }) => !JSON.stringify(fields).includes(list.id)), 'an id is a credential')
+})
+
+t.test('an index of another type does not keep the sweeper from the others', async t => {
+  const server = await startRedis(t)
+  const raw = connect(t, server)
+  await raw.ping()
+  const keys = redisKeys(randomPrefix())
+  const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
+  const log = keptLog()
+  const sweeper = new Sweeper({ link, keys, node: { id: 'c', epoch: 'e.0' }, log, after: 1, interval: 1, doubt: { left: 0 }, nodes: async () => ({ ids: ['bad', 'dead'], live: new Map() }) })
+  await raw.set(keys.index('bad'), SECRET)
+  await raw.zadd(keys.index('dead'), 1, 'id')
+  await raw.hset(keys.session('id'), { node: 'dead', epoch: 'e', lastSeenAt: 1 })
+  await until('the other is swept', async () => (await sweeper.turn()).swept === 1)
+  t.strictSame(log.lines.filter(({ level }) => level === 'warn'), [])
+  t.equal(await raw.get(keys.index('bad')), SECRET, 'what nobody writes is left alone')
 })

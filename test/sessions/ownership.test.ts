@@ -7,6 +7,7 @@ import { SessionStore } from '../../lib/sessions/store.ts'
 import { AnswerWait } from '../../lib/transport/answer-wait.ts'
 import { MessageExtra } from '../../lib/transport/extra.ts'
 import { KeepAlive } from '../../lib/transport/keep-alive.ts'
+import { Unsent } from '../../lib/transport/unsent.ts'
 import { StreamableHttpTransport } from '../../lib/transport/transport.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { keptLog } from '../fixtures/log.ts'
@@ -22,12 +23,15 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
   const log = keptLog()
   const asked: string[] = []
   const told: unknown[] = []
+  let away = false
   const directory = {
     stop: async (ids: string[]) => {
       told.push(...ids.map(id => sessions.record(id)?.state))
       return 0
     },
     changed: () => {},
+    release: () => {},
+    away: () => away,
     reclaim: async (id: string) => {
       asked.push(id)
       return answers.shift()!()
@@ -66,7 +70,7 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
     onAdopt: undefined,
     limits: { idleTimeout: Infinity, firstUseTimeout: Infinity },
     createServer: () => server as any,
-    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', ...eventStore && { eventStore }, waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), log: parts }),
+    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', ...eventStore && { eventStore }, waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), unsent: new Unsent({ most: Infinity, keepAlive: 1e6 }), log: parts }),
     log: parts
   })
   const record: SessionRecord = { ...new FakeNode(identity('b')).open(), node: 'b', epoch: 'b.0', lastSeenAt: 0, adoptionFailures: 0 }
@@ -79,7 +83,7 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
     lease.lapsed = true
     return session
   }
-  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted, told: () => asksServer, disconnected: () => disconnected, server: () => connected, stopped: told }
+  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted, told: () => asksServer, disconnected: () => disconnected, server: () => connected, stopped: told, isAway: (is: boolean) => { away = is } }
 }
 
 t.test('what the directory said before another pause is asked again', async t => {
@@ -103,6 +107,30 @@ t.test('a lease that never runs is as good as no answer: it is served, and that 
   t.equal(await sessions.secured(session), true)
   t.equal(asked.length, 3)
   t.match(log.lines.filter(({ level }) => level === 'warn'), [{ message: /two owners/ }])
+})
+
+t.test('a directory that is known not to answer is not asked for each request, and is again as soon as it answers', async t => {
+  const { sessions, log, asked, adopted, isAway } = setUp([() => 'lost'])
+  const session = await adopted()
+  isAway(true)
+  for (let i = 0; i < 3; i++) t.equal(sessions.secured(session), undefined)
+  t.strictSame(asked, [])
+  t.match(log.lines.filter(({ level }) => level === 'warn'), [{ message: /two owners/ }], 'said once')
+  isAway(false)
+  t.equal(await sessions.secured(session), false)
+  t.strictSame(asked, [session.id])
+})
+
+t.test('the events of a session that another node has taken are not forgotten, those of one that ends are', async t => {
+  for (const [why, forgotten] of [['taken', 0], ['requested', 1], ['idle', 1]] as const) {
+    let forgets = 0
+    const events = { takeOver: async () => {}, forget: async () => { forgets++ } }
+    const { sessions, adopted } = setUp([], { forSession: () => events } as unknown as SessionEventStore)
+    const session = await adopted()
+    sessions.finish(session, why)
+    await until('it is closed', () => sessions.size === 0)
+    t.equal(forgets, forgotten, why)
+  }
 })
 
 t.test('a session that was claimed before a lapse is not beyond doubt after it', async t => {

@@ -186,8 +186,8 @@ t.test('what a server says about a call that is over goes to a standalone stream
   t.same(standalone.messages, [notification('notifications/message')])
 })
 
-t.test('a slow reader holds the sender back, and loses its stream beyond 16 MiB', async t => {
-  const { transport, post, open, log } = wiredTransport()
+t.test('a slow reader holds the sender back', async t => {
+  const { transport, post, open } = wiredTransport()
   await open()
   const exchange = post(request(1))
   await transport.send(notification('n'), { relatedRequestId: 1 })
@@ -198,8 +198,4 @@ t.test('a slow reader holds the sender back, and loses its stream beyond 16 MiB'
   t.equal(sent, false)
   exchange.sse!.drain()
   await sending
-  exchange.sse!.buffered = 16 * 1024 * 1024 + 1
-  await transport.send(notification('n'), { relatedRequestId: 1 })
-  t.equal(exchange.sse!.destroyed, true)
-  t.match(log.lines.at(-1), { level: 'warn', message: /reads too slowly/ })
 })

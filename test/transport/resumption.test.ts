@@ -45,7 +45,8 @@ t.test('a stream begins with a priming event, and every event has an id', async 
   await sent
   await transport.send(result(1))
   await until('the stream ends', () => call.ended)
-  t.match(call.events[0], { retry: '2500', data: '' })
+  t.match(call.events[0], { id: String, data: '' })
+  t.same(call.events.filter(({ retry }) => retry !== undefined), [], 'nobody is told to come back to a stream that ends')
   t.equal(new Set(ids(call)).size, 3)
   t.same(shown(call), [1, 1])
   const standalone = get()
@@ -197,14 +198,15 @@ t.test('a store that replays priming events as well makes no messages of them', 
 })
 
 t.test('a handler may end the connection of its call, and of the standalone stream', async t => {
-  const { transport, post, get, open, resume, extras } = wiredTransport({ eventStore: new MemoryEventStore() })
+  const { transport, post, get, open, resume, extras } = wiredTransport({ eventStore: new MemoryEventStore(), retry: 2500 })
   await open()
   const call = post(request(1))
   const standalone = get()
   extras.at(-1)!.closeSSEStream!()
   extras.at(-1)!.closeStandaloneSSEStream!()
   await until('both end', () => call.ended && standalone.ended)
-  t.match(call.events, [{ id: String, data: '' }], 'primed first, so that the client can come back')
+  t.match(call.events, [{ id: String, data: '' }, { retry: '2500' }], 'primed first, so that the client can come back, and told when')
+  t.match(standalone.events, [{ id: String, data: '' }, { retry: '2500' }])
   t.equal(transport.busy, true)
   await transport.send(note(1), { relatedRequestId: 1 })
   await transport.send(result(1))

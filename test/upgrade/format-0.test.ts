@@ -67,7 +67,7 @@ async function sees ({ address }: Member, count: number): Promise<void> {
 async function settled (ask: () => Promise<Answer>): Promise<Answer> {
   return until('it can say', async () => {
     const answer = await ask()
-    return answer.status !== 503 && answer
+    return answer.status === 503 ? undefined : answer
   })
 }
 

@@ -17,6 +17,8 @@ export class FakeDirectory implements SessionDirectory {
   readonly kind = 'redis'
   /** Sessions that are served although the directory did not say whose they are. */
   readonly unsure = new Set<string>()
+  /** It was not asked, though it had answered. */
+  unasked = false
   readonly #parts: DirectoryParts
   readonly #link: FakeLink
   readonly #due = new Set<string>()
@@ -60,6 +62,13 @@ export class FakeDirectory implements SessionDirectory {
     const outcome = await Promise.race([reclaiming(), this.#link.wait(LEASE).then(() => 'unanswered' as const)])
     if (outcome === 'unanswered') this.unsure.add(id)
     return outcome
+  }
+
+  away (id: string): boolean {
+    const { silent } = this.#link
+    if (silent) this.unsure.add(id)
+    this.unasked ||= silent && this.#link.answered
+    return silent
   }
 
   async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
@@ -180,6 +189,7 @@ export class FakeDirectory implements SessionDirectory {
   /** The connection is new: whatever was written may be lost. */
   reconnected (): void {
     if (this.#stopped) return
+    this.#link.reconnected()
     this.#raise()
     this.#hurry()
   }

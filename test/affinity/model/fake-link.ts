@@ -8,6 +8,8 @@ import type { Process, World } from './world.ts'
 
 /** As in the product: milliseconds that a command may take unless told otherwise. */
 const COMMAND = 1000
+/** And between tries while it is known not to answer. */
+const RETRY = 1000
 
 export interface LinkParts {
   world: World
@@ -21,6 +23,10 @@ export interface LinkParts {
 export class FakeLink {
   readonly scripts: FakeScripts
   readonly #parts: LinkParts
+  #underWay = 0
+  /** The latest command that has ended was answered. */
+  answered = true
+  #retryAt = 0
 
   constructor (parts: LinkParts) {
     this.#parts = parts
@@ -28,10 +34,31 @@ export class FakeLink {
   }
 
   /** @throws NoAnswer */
-  call<T> (script: (scripts: FakeScripts) => T, bound = COMMAND): Promise<T> {
-    const { redis, node, process } = this.#parts
-    return redis.call({ id: node.id, deliver: event => process.deliver(event) }, bound, () => script(this.scripts))
+  async call<T> (script: (scripts: FakeScripts) => T, bound = COMMAND): Promise<T> {
+    const { world, redis, node, process } = this.#parts
+    this.#underWay++
+    try {
+      const answer = await redis.call({ id: node.id, deliver: event => process.deliver(event) }, bound, () => script(this.scripts))
+      this.answered = true
+      return answer
+    } catch (error) {
+      this.answered = false
+      this.#retryAt = world.now + RETRY
+      throw error
+    } finally {
+      this.#underWay--
+    }
   }
+
+  /** Known not to answer, and nothing is on its way that may end that. */
+  get silent (): boolean {
+    const { world, faults } = this.#parts
+    if (faults.deafness === true) return world.now < this.#retryAt + 10 * RETRY
+    return !this.answered && this.#underWay === 0 && world.now < this.#retryAt
+  }
+
+  /** Whoever does not answer a new connection may be tried. */
+  reconnected (): void { this.#retryAt = 0 }
 
   /** Undefined where no answer came. */
   try<T> (script: (scripts: FakeScripts) => T, bound?: number): Promise<T | undefined> {

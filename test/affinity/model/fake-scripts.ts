@@ -2,7 +2,7 @@ import type { NewRecord, NodeIdentity, SessionRecord } from '../../../lib/sessio
 import type { FakeRedis, NodeKey } from './fake-redis.ts'
 
 /** Faults of the directory, for a model that must notice them. */
-export interface DirectoryFaults { blindClaim?: boolean, readOnlyReclaim?: boolean, silentClose?: boolean }
+export interface DirectoryFaults { blindClaim?: boolean, readOnlyReclaim?: boolean, silentClose?: boolean, deafness?: boolean }
 
 /** What one node's scripts do in Redis, each as a whole. They are what the product's scripts are, in the simplest form. */
 export class FakeScripts {

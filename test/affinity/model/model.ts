@@ -35,6 +35,7 @@ export interface Known {
  * 2. A session that nobody closed is known, and its record stays.
  * 3. A session that was closed stays so.
  * 4. When all is well again, each session answers on every node, from one owner.
+ * 5. A node that lost its lease asks for each session, unless Redis is known not to answer: from the first answer on it does.
  * The one excuse: a node to which Redis does not say whose a session is may
  * serve it (`unsure`).
  */
@@ -99,6 +100,7 @@ export class Model {
   /** Invariants 1 and 3, at the moment when an answer leaves its node. */
   answering (id: string, serial: number, node: ModelNode): void {
     const session = this.sessions.get(id)
+    if (node.directory.unasked) this.#violated(5, `${node.identity.id} answers without asking a directory that has answered`)
     if (session === undefined || (session.forgotten && session.closedBy !== undefined)) return
     // Whoever answers without certainty proves nothing about the others.
     if (node.directory.unsure.has(id)) {

@@ -17,6 +17,7 @@ import { SessionStore } from '../../../lib/sessions/store.ts'
 import { AnswerWait } from '../../../lib/transport/answer-wait.ts'
 import { MessageExtra } from '../../../lib/transport/extra.ts'
 import { KeepAlive } from '../../../lib/transport/keep-alive.ts'
+import { Unsent } from '../../../lib/transport/unsent.ts'
 import { StreamableHttpTransport } from '../../../lib/transport/transport.ts'
 import { keptLog } from '../../fixtures/log.ts'
 import { HTTP } from '../../fixtures/wired-transport.ts'
@@ -50,6 +51,7 @@ export interface Cluster {
 
 const waits = new AnswerWait(3_600_000)
 const keepAlive = new KeepAlive(3_600_000)
+const unsent = new Unsent({ most: Infinity, keepAlive: 3_600_000 })
 
 /** One process of the model: the real parts over a fake directory. */
 export class ModelNode implements Process {
@@ -87,7 +89,7 @@ export class ModelNode implements Process {
       onAdopt: undefined,
       limits: { idleTimeout: 1e12, firstUseTimeout: 1e12 },
       createServer: () => modelServer(++cluster.serial, world, milliseconds => this.#wait(milliseconds)),
-      makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, log }),
+      makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, unsent, log }),
       log
     })
     const owners = new Owners({ own: this.url, ask: question => this.#ask(question), life: 3 * HEARTBEAT, unprovenTimeout: 60_000, disbelieved: { count: 0 }, log })

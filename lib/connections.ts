@@ -1,0 +1,131 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Http2Session } from 'node:http2'
+import { Server as NetServer } from 'node:net'
+import type { Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+
+/** Milliseconds without a request after which those who hold a connection open are taken not to be about to use it. */
+const QUIET = 250
+/** Milliseconds for connections to serve what is on its way. */
+const LAST_REQUESTS = 2000
+/** The id of no stream: it announces the end of an HTTP/2 session, and rules nothing out yet (RFC 9113, 6.8). */
+const NO_STREAM = 2 ** 31 - 1
+/** Node's own channel, for every response of HTTP/1 that was given. */
+const FINISHED = 'http.server.response.finish'
+
+const all = new WeakMap<Server, Connections>()
+
+/** The connections of a server, from the first call on. */
+export function connectionsOf (server: Server): Connections {
+  let connections = all.get(server)
+  if (connections === undefined) {
+    connections = new Connections(server)
+    all.set(server, connections)
+  }
+  return connections
+}
+
+/** The open connections of a server, of HTTP/1 and HTTP/2, and how they end. */
+export class Connections {
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #sessions = new Set<Http2Session>()
+  /** When a request was begun or answered last, from the beginning of the end on. */
+  #latest = 0
+  #ending = false
+
+  constructor (server: Server) {
+    this.#server = server
+    server.on('connection', socket => kept(this.#sockets, socket))
+    server.on('session', (session: Http2Session) => kept(this.#sessions, session))
+  }
+
+  /**
+   * Stops listening and lets the connections that are there end without losing
+   * a request: each of HTTP/1 serves one more, whose answer says that it was the
+   * last, those of HTTP/2 are told that they end, and those that nobody uses are
+   * closed. Closed at once, as server.close() does, a connection may have a request
+   * on its way that its proxy will not send again. What is still in use then
+   * is closed when it is not. Resolves within two seconds.
+   */
+  async end (signal: AbortSignal): Promise<void> {
+    const server = this.#server
+    if (this.#ending || !server.listening) return
+    this.#ending = true
+    this.#used()
+    server.prependListener('request', (request, response) => {
+      this.#used()
+      if (request.httpVersionMajor === 1) response.shouldKeepAlive = false
+    })
+    // http.Server's own would close the idle connections, and http2's all of them.
+    NetServer.prototype.close.call(server)
+    server.on('session', (session: Http2Session) => announceEnd(session))
+    for (const session of this.#sessions) announceEnd(session)
+    await this.#quiet(performance.now() + LAST_REQUESTS, signal)
+    this.closeSessions()
+    this.#closeIdle()
+    this.#goOnClosing()
+  }
+
+  /** Those of HTTP/2 end with their last answer. Node 20 leaves that to their clients when a server closes. */
+  closeSessions (): void {
+    for (const session of this.#sessions) session.close()
+  }
+
+  /** Breaks off every connection; how many there were. */
+  breakOff (): number {
+    const { size } = this.#sockets
+    for (const socket of this.#sockets) socket.destroy()
+    return size
+  }
+
+  #used (): void {
+    this.#latest = performance.now()
+  }
+
+  async #quiet (bound: number, signal: AbortSignal): Promise<void> {
+    while (this.#sockets.size > 0 && !signal.aborted) {
+      const left = Math.min(this.#latest + QUIET, bound) - performance.now()
+      if (left <= 0) return
+      await pause(Math.min(left, QUIET / 5), undefined, { signal }).catch(error => { if (!signal.aborted) throw error })
+    }
+  }
+
+  /** Node counts a connection on which nothing was ever sent as one in use. */
+  #closeIdle (): void {
+    for (const socket of this.#sockets) {
+      if (socket.bytesRead === 0) socket.destroy()
+    }
+    // Servers of HTTP/2 alone have no such method.
+    this.#server.closeIdleConnections?.()
+  }
+
+  /** A connection that was in use is idle once its answer is given: then it has its own time of quiet. */
+  #goOnClosing (): void {
+    const server = this.#server
+    if (this.#sockets.size === 0) return
+    const onFinished = (message: unknown): void => {
+      if ((message as { server: Server, request: IncomingMessage, response: ServerResponse }).server === server) this.#used()
+    }
+    subscribe(FINISHED, onFinished)
+    const timer = setInterval(() => {
+      if (this.#sockets.size === 0) return done()
+      if (performance.now() - this.#latest >= QUIET) this.#closeIdle()
+    }, QUIET).unref()
+    function done (): void {
+      clearInterval(timer)
+      unsubscribe(FINISHED, onFinished)
+    }
+  }
+}
+
+function kept<Connection extends Socket | Http2Session> (connections: Set<Connection>, connection: Connection): void {
+  connections.add(connection)
+  connection.once('close', () => connections.delete(connection))
+}
+
+/** Its client is to open no more streams; those that are on their way are served. */
+function announceEnd (session: Http2Session): void {
+  if (!session.destroyed && !session.closed) session.goaway(0, NO_STREAM)
+}

@@ -1,0 +1,56 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { AdoptionFailedError, ServerFailedError } from '../errors.ts'
+import type { RequestId } from '../transport/messages.ts'
+import type { RouteContext } from './context.ts'
+
+/** A request that waits for its answer, and the JSON-RPC requests in it. */
+export interface Asked {
+  request: FastifyRequest
+  reply: FastifyReply
+  /** Ids of the requests in a POST. */
+  ids: readonly RequestId[]
+  batch: boolean
+}
+
+/** Who failed: the application's `createServer`, its `principal` or `authInfo`, or this plugin. */
+export type Failure = 'server_failed' | 'auth_failed' | 'internal'
+
+/**
+ * Answers what is no fault of the client's: each of its requests gets a
+ * JSON-RPC error, and the log alone has the words of the real one. The
+ * application's own HTTP errors (a 401 that `principal` throws) are for its
+ * client to see: they pass, to its error handler.
+ */
+export function failed ({ refuse }: RouteContext, { reply, ids, batch }: Asked, reason: Failure, error: unknown): void {
+  if (reason !== 'internal') {
+    const own = httpError(error)
+    if (own !== undefined) {
+      reply.send(own)
+      return
+    }
+  }
+  refuse(reply, reason, { ...(batch && ids.length > 0 ? { ids } : { id: ids[0] }), log: { err: cause(error) } })
+}
+
+/** The same for an error that may be any of the three. */
+export function failedSomehow (context: RouteContext, asked: Asked, error: unknown): void {
+  failed(context, asked, error instanceof ServerFailedError ? 'server_failed' : 'internal', error)
+}
+
+/**
+ * The application's own HTTP error that an error is, or was made of: one with
+ * a `statusCode` that says something. 500 does not: it is what Fastify's errors
+ * have when nobody chose one.
+ */
+export function httpError (error: unknown): Error | undefined {
+  const thrown = cause(error)
+  if (!(thrown instanceof Error)) return undefined
+  const { statusCode, code } = thrown as { statusCode?: unknown, code?: unknown }
+  const chosen = Number.isInteger(statusCode) && (statusCode as number) >= 400 && (statusCode as number) < 600 && statusCode !== 500
+  return chosen && !(typeof code === 'string' && code.startsWith('MCP_STICKY_ERR_')) ? thrown : undefined
+}
+
+/** What the application threw, where an error of ours tells of that. */
+function cause (error: unknown): unknown {
+  return error instanceof ServerFailedError || error instanceof AdoptionFailedError ? cause(error.cause) : error
+}

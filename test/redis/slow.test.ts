@@ -1,0 +1,42 @@
+// A Redis that is far away: each answer takes longer than an initialize waits for its record.
+import t from 'tap'
+import { newSessionId } from '../../lib/session-id.ts'
+import { connect, startRedis } from '../fixtures/redis.ts'
+import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
+import { slowRelay } from '../fixtures/slow-relay.ts'
+import { until } from '../fixtures/until.ts'
+
+t.test('a way of 300 ms to Redis and back is slow, and no outage', async t => {
+  const server = await startRedis(t)
+  const relay = await slowRelay(t, server.port, 150)
+  const keyPrefix = randomPrefix()
+  const far = () => connect(t, server, { port: relay.port })
+  const a = await startNode(t, far(), { keyPrefix, heartbeat: 2000, lease: true })
+  const b = await startNode(t, far(), { keyPrefix, heartbeat: 2000, lease: true })
+  const records = []
+  for (let i = 0; i < 8; i++) {
+    const record = a.node.open()
+    records.push(record)
+    // Its caller goes on without an acknowledgement.
+    t.equal(await a.directory.add(record), false)
+    t.equal(a.directory.doubtful, false)
+  }
+  for (const { id } of records) {
+    await until('the session is found', async () => (await b.directory.locate(id)).status === 'misrouted')
+  }
+  t.strictSame(await b.directory.locate(newSessionId(a.node.identity.tag)), { status: 'unknown' })
+  t.equal((await b.directory.nodes()).length, 2)
+  t.strictSame([...a.log.lines, ...b.log.lines].filter(({ level }) => level !== 'debug'), [], 'nothing is said of it')
+})
+
+t.test('a Redis that hangs is found out all the same, however slow it was', async t => {
+  const server = await startRedis(t)
+  const relay = await slowRelay(t, server.port, 150)
+  const a = await startNode(t, connect(t, server, { port: relay.port }), { keyPrefix: randomPrefix(), heartbeat: 2000 })
+  server.pause()
+  await a.directory.add(a.node.open())
+  await until('it is said', () => a.log.lines.some(({ message }) => message.includes('does not answer')))
+  t.ok(a.directory.doubtful)
+  server.resume()
+  await until('it is back', () => a.log.lines.some(({ message }) => message.endsWith('answers again')))
+})
