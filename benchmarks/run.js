@@ -1,4 +1,4 @@
-// `node run.js [--short] [--only throughput,redis,heap,streams,slope,forwarding,cluster,storm]`
+// `node run.js [--short] [--only throughput,redis,outage,heap,streams,slope,left,forwarding,cluster,storm]`
 // Measures, prints a table, keeps the figures in results.json. Ends with 1 when
 // a figure misses its target; with --short, only when it is below 80 % of it.
 // A target that not even bare node:http reaches here is printed as missed; then
@@ -7,7 +7,9 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { HEARTBEAT, cluster, forwarding, storm } from './cluster.js'
+import { leftBehind } from './left-behind.js'
 import { heapPerSession, memorySlope, mib, openStreams } from './memory.js'
+import { outage } from './outage.js'
 import { canPin } from './process/child.js'
 import { startRedis } from './process/redis.js'
 import { redisCommands } from './redis-commands.js'
@@ -44,6 +46,12 @@ await step('redis', async () => {
   return result
 })
 
+await step('outage', async () => {
+  const result = await outage({ log, ...(short ? { sessions: 10_000, warmUp: 5000, rounds: 5, calls: 4000 } : { sessions: 10_000, warmUp: 20_000, rounds: 15, calls: 10_000 }) })
+  figures.push(atLeast('calls while Redis is away and the lease has lapsed, times those while it answers', 0.9, result.ratio))
+  return result
+})
+
 await step('heap', async () => {
   const result = await heapPerSession({ sessions: 10_000, redis })
   log(`a session: ${Math.round(result.whole)} bytes, ${Math.round(result.mcpServer)} of them its McpServer`)
@@ -63,6 +71,14 @@ await step('streams', async () => {
 await step('slope', async () => {
   const result = await memorySlope({ cycles: short ? 5000 : 200_000, redis, log })
   log(`over the second half, a cycle adds ${result.rss.toFixed(1)} bytes of RSS, ${result.heap.toFixed(1)} of heap`)
+  return result
+})
+
+await step('left', async () => {
+  const result = await leftBehind({ cycles: short ? 4000 : 100_000, redis, log })
+  figures.push(atMost('keys and index entries of sessions that were closed with their state on its way', 0, result.inRedis))
+  figures.push(atMostGated('… heap of each, bytes', 20, Math.max(0, result.heap), 200))
+  figures.push(atMostGated('… open files of all', 0, Math.max(0, result.files), 20))
   return result
 })
 

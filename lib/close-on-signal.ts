@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { connectionsOf } from './connections.ts'
+import type { Drained } from './sessions/mcp-sessions.ts'
 
 /** Milliseconds for connections to end, beyond the time that calls in flight have. */
-const CONNECTIONS = 1000
+const CONNECTIONS = 3000
 /** Milliseconds for the application's onClose hooks, once no connection is open. */
-const HOOKS = 6000
+const HOOKS = 5000
 /** Milliseconds for what the application has still to write, once it is closed. */
 const LINGER = 500
 
@@ -47,17 +48,26 @@ export function closeOnSignal (app: FastifyInstance, signals: NodeJS.Signals[] =
   }
 
   async function close (): Promise<void> {
-    const { lost, left } = await app.mcpSessions.drain({ signal: cut.signal })
-    if (lost > 0) process.exitCode = 1
-    const time = left + CONNECTIONS
+    let drained: Drained | undefined
+    try {
+      drained = await app.mcpSessions.drain({ signal: cut.signal })
+    } finally {
+      await closed((drained?.left ?? 0) + CONNECTIONS)
+    }
+    if (drained.lost > 0) process.exitCode = 1
+  }
+
+  /** `time`: milliseconds for open connections to end. */
+  async function closed (time: number): Promise<void> {
+    const connections = connectionsOf(app.server)
     const breakOff = setTimeout(() => {
-      log.warn({ connections: connectionsOf(app.server).breakOff() }, 'connections were still open when the time to drain was over; they are broken off')
+      log.warn({ connections: connections.breakOff() }, 'connections were still open when the time to drain was over; they are broken off')
     }, time)
     const giveUp = setTimeout(() => {
       log.error('closing the application takes too long; the process ends without it')
       process.exit(1)
     }, time + HOOKS)
-    cut.signal.addEventListener('abort', () => { connectionsOf(app.server).breakOff() }, { once: true })
+    cut.signal.addEventListener('abort', () => connections.breakOff(), { once: true })
     await app.close()
     clearTimeout(breakOff)
     clearTimeout(giveUp)

@@ -119,7 +119,8 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     // No grace: nobody who closes without a drain() has asked for one. Alone, a node has no others to send clients to.
     const avvio = app as unknown as Avvio
     avvio.onClose(async () => {
-      await drain.run({ grace: 0, timeout: settings.drain.timeout, disconnect: settings.node.url !== undefined })
+      const drained = await drain.run({ grace: 0, timeout: settings.drain.timeout })
+      if (settings.node.url !== undefined) await drain.close(drained)
     })
   })
   app.addHook('preClose', async () => {

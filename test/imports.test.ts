@@ -27,7 +27,7 @@ const allowed: Record<string, string[]> = {
   'options.ts': ['redis', 'sessions', 'transport', 'security', ...leaves],
   'plugin.ts': ['routes', 'affinity', 'sessions', 'transport', 'redis', 'security', 'options.ts', 'connections.ts', ...leaves],
   'connections.ts': [],
-  'close-on-signal.ts': ['connections.ts'],
+  'close-on-signal.ts': ['connections.ts', 'sessions'],
   'index.ts': ['plugin.ts', 'close-on-signal.ts', 'options.ts', 'sessions', 'transport', 'redis', 'security', ...leaves],
   // A module of its own for users, package.json's `./traefik`; of the rest only the command uses it.
   'cli.ts': ['traefik', ...leaves]

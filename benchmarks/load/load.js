@@ -25,14 +25,9 @@ async function open ({ port, count, connections }) {
 
 /** Deletes a server's sessions and closes their connections. */
 async function close ({ port }) {
-  const byConnection = new Map()
-  for (const session of sessions.get(port)) {
-    const others = byConnection.get(session.connection)
-    if (others) others.push(session)
-    else byConnection.set(session.connection, [session])
-  }
+  const all = byConnection(sessions.get(port))
   sessions.delete(port)
-  await Promise.all(Array.from(byConnection, async ([connection, its]) => {
+  await Promise.all(Array.from(all, async ([connection, its]) => {
     for (const session of its) await session.delete()
     connection.close()
   }))
@@ -47,25 +42,40 @@ async function streams ({ port }) {
 }
 
 /**
- * Makes calls without a pause, in all sessions of a server at once.
+ * Makes calls without a pause, over all connections to a server at once, in one session of each after another.
  * @returns calls a second, and the share of that time that this process was busy
  */
 async function calls ({ port, count }) {
   const cpu = process.cpuUsage()
   let left = count
-  const elapsed = await awake(() => Promise.all(sessions.get(port).map(async session => {
-    while (left-- > 0) await session.call()
+  const all = byConnection(sessions.get(port))
+  const elapsed = await awake(() => Promise.all(Array.from(all.values(), async its => {
+    for (let i = 0; left-- > 0; i++) await its[i % its.length].call()
   })))
   const { user, system } = process.cpuUsage(cpu)
   return { perSecond: count / elapsed * 1000, busy: (user + system) / 1000 / elapsed }
 }
 
-/** Opens sessions and deletes them again, over keep-alive connections. */
-async function cycles ({ port, count, connections }) {
+/** Opens sessions and deletes them again, over keep-alive connections. `tool`: called in between. */
+async function cycles ({ port, count, connections, tool }) {
   let left = count
   await Promise.all(Array.from({ length: connections }, async () => {
     const connection = await Connection.open(port)
-    while (left-- > 0) await (await Session.open(port, connection)).delete()
+    while (left-- > 0) {
+      const session = await Session.open(port, connection)
+      if (tool !== undefined) await session.use(tool)
+      await session.delete()
+    }
     connection.close()
   }))
+}
+
+function byConnection (sessions) {
+  const all = new Map()
+  for (const session of sessions) {
+    const others = all.get(session.connection)
+    if (others) others.push(session)
+    else all.set(session.connection, [session])
+  }
+  return all
 }

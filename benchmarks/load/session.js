@@ -58,6 +58,13 @@ export class Session {
     }
   }
 
+  /** Calls a tool that takes no arguments. */
+  async use (name) {
+    const call = JSON.stringify({ jsonrpc: '2.0', id: this.#seq++, method: 'tools/call', params: { name, arguments: {} } })
+    const { status, head, body } = await this.#connection.send(post(call, this.#headers))
+    if (status !== 200 || !body.includes('"result"')) throw new Error(`${name} was answered with\n${head}\n\n${body}`)
+  }
+
   /** Opens the standalone GET stream, over a connection of its own. */
   async openStream (port) {
     const connection = await Connection.open(port)

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+
 /**
  * The child's half of a measured process: carries out what the parent asks
  * for over IPC, and ends with it.
@@ -5,7 +7,7 @@
  * @param {Record<string, (args: any) => unknown>} orders by name
  */
 export function obey (orders) {
-  const all = { usage, memory, ...orders }
+  const all = { usage, memory, files, ...orders }
   process.on('message', async ({ seq, order, args }) => {
     try {
       process.send({ seq, value: await all[order](args) })
@@ -20,6 +22,11 @@ export function obey (orders) {
 function usage () {
   const { user, system } = process.cpuUsage()
   return user + system
+}
+
+/** How many files and sockets this process has open. */
+function files () {
+  return readdirSync('/proc/self/fd').length
 }
 
 /** Heap and RSS in bytes, after a full collection. */

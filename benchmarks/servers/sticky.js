@@ -1,7 +1,8 @@
 // The plugin with everything on: ids and headers checked, sessions bound to
 // their principal, the directory in Redis.
-// `node sticky.js <redis url> auto|json|sse [port]`; with a port it is a node of
-// a cluster: what is not here is forwarded, what has lost its node adopted.
+// `node sticky.js <redis url> auto|json|sse [port] [mark]`; with a port it is a node of
+// a cluster: what is not here is forwarded, what has lost its node adopted. `mark`: its
+// servers have a tool that changes the session's state.
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import mcpSticky from '../../dist/index.js'
@@ -9,12 +10,12 @@ import { obey } from '../process/orders.js'
 import { createEcho } from './echo.js'
 import { KEEP_ALIVE } from './keep-alive.js'
 
-const [url, responseMode, port] = process.argv.slice(2)
+const [url, responseMode, port, mark] = process.argv.slice(2)
 const redis = new Redis(url)
 const app = Fastify({ keepAliveTimeout: KEEP_ALIVE })
 
 await app.register(mcpSticky, {
-  createServer: () => createEcho(),
+  createServer: mark === undefined ? () => createEcho() : createMarking,
   redis,
   responseMode,
   ...(port !== undefined && { node: { url: `http://127.0.0.1:${port}` }, orphan: 'adopt' }),
@@ -30,6 +31,16 @@ obey({
   streams,
   nodeKey: () => `mcp:node:${app.mcpSessions.node.id}`
 })
+
+/** An echo server whose sessions can be given another state. */
+function createMarking ({ sessionId }) {
+  const server = createEcho()
+  server.registerTool('mark', {}, () => {
+    app.mcpSessions.get(sessionId).state = { at: performance.now() }
+    return { content: [{ type: 'text', text: 'marked' }] }
+  })
+  return server
+}
 
 /** Open streams of all sessions. */
 async function streams () {

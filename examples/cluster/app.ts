@@ -14,9 +14,7 @@ const { NODE_ID = 'node-1', NODE_URL, REDIS_URL = 'redis://127.0.0.1:6379', TRAE
 const app = fastify({
   logger: { level: process.env['LOG_LEVEL'] ?? 'warn' },
   // Longer than Traefik keeps idle connections (60 s in traefik.yml, else 90 s): the node must not be the first to close one.
-  keepAliveTimeout: 100_000,
-  // Calls in flight are answered while the node closes, not refused by the framework.
-  return503OnClosing: false
+  keepAliveTimeout: 100_000
 })
 
 // A client of our own, so that the node starts while Redis is down.

@@ -56,11 +56,7 @@ function text (text: string): { content: [{ type: 'text', text: string }] } {
   return { content: [{ type: 'text', text }] }
 }
 
-const app = fastify({
-  logger: { level: process.env['LOG_LEVEL'] ?? 'info' },
-  // Calls in flight are answered while the application closes, not refused by the framework.
-  return503OnClosing: false
-})
+const app = fastify({ logger: { level: process.env['LOG_LEVEL'] ?? 'info' } })
 await app.register(mcpSticky, {
   createServer,
   // Nothing has to notice that this node leaves: there is no other, and no proxy.

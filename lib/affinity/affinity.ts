@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DirectoryUnavailableError } from '../errors.ts'
 import type { Principal } from '../security/principal.ts'
 import { tagOf } from '../session-id.ts'
+import { adoptionPause } from '../sessions/adoption-pauses.ts'
 import type { Location, NodeStatus, SessionDirectory, SessionRecord } from '../sessions/directory.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -91,6 +92,7 @@ export class Affinity {
     const { id, key, request, reply } = errand
     this.#began(errand)
     const asking = { principal: key, hop: isHop(request) }
+    const by = callerOf(errand)
     const until = performance.now() + patience
     let fresh = false
     let trouble: Error | undefined
@@ -100,7 +102,7 @@ export class Affinity {
       await sessions.leaving(id)
       let location: Location
       try {
-        location = fresh ? await this.#looks.run(() => directory.locate(id, { fresh })) : await directory.locate(id)
+        location = fresh ? await this.#looks.run(() => directory.locate(id, { fresh, by })) : await directory.locate(id, { by })
       } catch (error) {
         if (!(error instanceof DirectoryUnavailableError)) throw error
         return this.#byTag(errand, error)
@@ -176,6 +178,7 @@ export class Affinity {
       const forwarded = await this.#passOn({ request, reply, lastWords }, url!)
       if (forwarded.outcome === 'answered') return this.#counted()
       if (forwarded.outcome === 'lost') return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
+      if (isTooLarge(forwarded)) return refusal('headers_too_large')
     }
     return undefined
   }
@@ -191,7 +194,7 @@ export class Affinity {
     this.#began({ request, reply })
     let url: string | undefined
     try {
-      const location = await directory.locate(id)
+      const location = await directory.locate(id, { by: callerOf({ request, key }) })
       const decision = decide(location, policies, { principal: key, hop: false })
       if (decision.do === 'forward') url = decision.url
       else if (decision.do === 'leave') url = (await this.#candidates(decision.reader))[0]?.url
@@ -239,7 +242,7 @@ export class Affinity {
     switch (forwarded.outcome) {
       case 'answered': return this.#counted()
       case 'declined':
-        if (forwarded.status === FIELDS_TOO_LARGE) return refusal('headers_too_large')
+        if (isTooLarge(forwarded)) return refusal('headers_too_large')
         // Nodes of format 0 prove nothing; whoever else does not is somebody that has come to that url.
         return forwarded.proven || format === 0 ? { now: 'moved' } : { now: 'unreachable', error: new Error('something that is no node of this cluster declined the request') }
       case 'unreachable': return { now: 'unreachable', error: forwarded.error }
@@ -264,7 +267,7 @@ export class Affinity {
       case 'uncertain': return isHop(errand.request) ? refusal('not_owner') : refusal('owner_unreachable', { owner: record.node, retryAfter: RETRY_AFTER, err: adopted.error })
       case 'changed': return { now: 'moved' }
       case 'full': return this.#elsewhere(errand, 'node_full')
-      case 'failed': return refusal('adoption_failed', { retryAfter: RETRY_AFTER, err: adopted.error })
+      case 'failed': return refusal('adoption_failed', { retryAfter: Math.ceil(adoptionPause(record.adoptionFailures + 1) / 1000) || RETRY_AFTER, err: adopted.error })
     }
   }
 
@@ -329,6 +332,16 @@ export class Affinity {
 /** Whether another node has forwarded the request already. A client that says so only denies itself forwarding. */
 export function isHop (request: FastifyRequest): boolean {
   return request.headers[HOP] !== undefined
+}
+
+/** The fields that the application's hooks made leave no room for those of the hop. */
+function isTooLarge (forwarded: Forwarded): boolean {
+  return forwarded.outcome === 'declined' && forwarded.status === FIELDS_TOO_LARGE
+}
+
+/** Who asks, as far as that is known: behind a proxy that is not trusted, all anonymous callers have one address. */
+function callerOf ({ request, key }: Pick<Errand, 'request' | 'key'>): string {
+  return key ?? request.ip
 }
 
 function ownerOf (location: Location): string | undefined {

@@ -7,6 +7,8 @@ import type { UnderWay } from './under-way.ts'
 
 /** How long giving sessions up may take, in milliseconds. */
 const GIVE_UP = 900
+/** Least time for the calls that come with the last requests of connections, in milliseconds. */
+const LAST_CALLS = 1000
 /** How often sessions are looked for that are still being made, in milliseconds. */
 const LOOK = 50
 
@@ -15,8 +17,6 @@ export interface DrainOptions {
   grace: number
   /** Milliseconds that calls in flight get to finish. */
   timeout: number
-  /** Whether connections end as well: the server stops to listen. Default true. */
-  disconnect?: boolean
   /** Cuts both short. */
   signal?: AbortSignal | undefined
 }
@@ -35,13 +35,16 @@ export interface DrainParts {
 
 /**
  * Takes a node out of service: it leaves the pool, after the grace takes no new
- * sessions, lets calls in flight finish, its own and those it passes on, and then
- * ends its connections. With `handOver` each session is given up as soon as it is
- * idle, for other nodes to adopt; else they stay, without streams, until the node closes.
+ * sessions, and lets calls in flight finish, its own and those it passes on.
+ * With `handOver` each session is given up as soon as it is idle, for other
+ * nodes to adopt; else they stay, without streams, until the node closes. It serves
+ * and passes on what arrives until then: `close` ends its connections.
  */
 export class Drain {
   readonly #parts: DrainParts
   readonly #cut = new AbortController()
+  /** Calls that the end of the time found in flight. */
+  readonly #lost = new Set<unknown>()
   #drained: Promise<Drained> | undefined
 
   constructor (parts: DrainParts) {
@@ -49,15 +52,32 @@ export class Drain {
   }
 
   /** Called again, it returns the same promise; what the later caller wants shorter is made shorter. */
-  run ({ grace, timeout, disconnect = true, signal }: DrainOptions): Promise<Drained> {
+  run ({ grace, timeout, signal }: DrainOptions): Promise<Drained> {
     if (signal?.aborted === true) this.#cut.abort()
     signal?.addEventListener('abort', () => this.#cut.abort(), { once: true })
-    this.#drained ??= this.#run(grace, timeout, disconnect)
+    this.#drained ??= this.#run(grace, timeout)
     return this.#drained
   }
 
-  async #run (grace: number, timeout: number, disconnect: boolean): Promise<Drained> {
-    const { sessions, connections, forwarder, underWay, log } = this.#parts
+  /**
+   * Ends the connections of a node that is drained, while the application still serves: whoever
+   * has a request on its way, another node for example, gets an answer.
+   */
+  async close (drained: Drained): Promise<void> {
+    const { connections, forwarder } = this.#parts
+    const begun = performance.now()
+    forwarder?.endStreams()
+    await connections?.end(this.#cut.signal)
+    const over = this.#wait(Math.max(begun + drained.left - performance.now(), LAST_CALLS)).then(() => 'over' as const)
+    await this.#finish(over)
+    const given = await this.#given(over)
+    for (const call of this.#inFlight()) this.#lost.add(call)
+    if (!given) forwarder?.breakOff()
+    this.#count(drained)
+  }
+
+  async #run (grace: number, timeout: number): Promise<Drained> {
+    const { sessions, underWay, log } = this.#parts
     const begun = performance.now()
     sessions.leave('draining')
     log.info({ sessions: sessions.size }, 'mcp node is draining')
@@ -67,41 +87,42 @@ export class Drain {
     const before = sessions.ended.handed_over
     const inFlight = this.#inFlight()
     const over = this.#wait(timeout).then(() => 'over' as const)
-    const lost = new Set<unknown>()
-
-    await this.#finish(over, lost)
+    await this.#finish(over)
     await Promise.race([over, underWay.calls.given()])
-    forwarder?.endStreams()
-    if (disconnect) await connections?.end(this.#cut.signal)
-    // Calls that came with the last requests.
-    await this.#finish(over, lost)
-    if (!await this.#given(over)) {
-      for (const answer of underWay.calls.values()) lost.add(answer)
-      forwarder?.breakOff()
-    }
-    if (!this.#parts.handOver) this.#endStreams(lost)
-    if (lost.size > 0) log.warn({ calls: lost.size }, 'calls were still in flight when the time to drain was over; they end with an error')
-
     const now = performance.now()
-    const drained = {
+    const late = new Set(this.#inFlight())
+    const drained: Drained = {
       handedOver: sessions.ended.handed_over - before,
-      finished: inFlight.filter(call => !lost.has(call)).length,
-      lost: lost.size,
+      finished: inFlight.filter(call => !this.#lost.has(call) && !late.has(call)).length,
+      lost: 0,
       took: Math.round(now - begun),
       left: this.#cut.signal.aborted ? 0 : Math.max(0, Math.round(closing + timeout - now))
     }
+    this.#count(drained)
     log.info(drained, 'mcp node is drained')
     return drained
   }
 
-  /** Waits for the calls of this node's sessions, until the time is over; sessions that are given up go one by one. */
-  async #finish (over: Promise<'over'>, lost: Set<unknown>): Promise<void> {
-    const { sessions, handOver } = this.#parts
-    if (handOver) return this.#handOverAll(over, lost)
-    await Promise.race([over, Promise.all([this.#made(over), ...[...sessions.values()].map(session => session.transport.idle())])])
+  #count (drained: Drained): void {
+    const { size } = this.#lost
+    if (size === drained.lost) return
+    drained.lost = size
+    this.#parts.log.warn({ calls: size }, 'calls were still in flight when the time to drain was over; they end with an error')
   }
 
-  async #handOverAll (over: Promise<'over'>, lost: Set<unknown>): Promise<void> {
+  /** Waits for the calls of this node's sessions, until the time is over; sessions that are given up go one by one. */
+  async #finish (over: Promise<'over'>): Promise<void> {
+    const { sessions, handOver } = this.#parts
+    if (handOver) return this.#handOverAll(over)
+    const idle = [...sessions.values()].map(session => session.transport.idle())
+    const late = await Promise.race([over, Promise.all([this.#made(over), ...idle])]) === 'over'
+    for (const { transport } of sessions.values()) {
+      for (const call of transport.calls.values()) if (late || call.streaming) this.#lost.add(call)
+      transport.endStreams()
+    }
+  }
+
+  async #handOverAll (over: Promise<'over'>): Promise<void> {
     const { sessions } = this.#parts
     for (;;) {
       const busy: LocalSession[] = []
@@ -114,7 +135,7 @@ export class Drain {
       if (changes.length > 0 && await Promise.race([over, ...changes]) === 'over') break
     }
     const left = [...sessions.values()]
-    for (const { transport } of left) for (const call of transport.calls.values()) lost.add(call)
+    for (const { transport } of left) for (const call of transport.calls.values()) this.#lost.add(call)
     await sessions.handOver(left, GIVE_UP)
   }
 
@@ -133,14 +154,6 @@ export class Drain {
       if (await Promise.race([over, Promise.all([calls.given(), streams.given()])]) === 'over') return false
     }
     return true
-  }
-
-  /** Sessions that stay have no streams; those of calls end with an error. */
-  #endStreams (lost: Set<unknown>): void {
-    for (const { transport } of this.#parts.sessions.values()) {
-      for (const call of transport.calls.values()) lost.add(call)
-      transport.endStreams()
-    }
   }
 
   /** Calls that wait for their answers, here or elsewhere. */

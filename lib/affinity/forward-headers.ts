@@ -47,16 +47,17 @@ export function requestFields (request: FastifyRequest, tag: string): string[] {
     if (value === undefined || value === null || NOT_ASKED.has(name) || !NAME.test(name)) continue
     if (name === 'x-forwarded-for') forwardedFor = true
     else if (name === 'x-forwarded-proto') forwardedProto = true
-    if (Array.isArray(value)) for (const one of value) put(fields, name, String(one))
-    else put(fields, name, String(value))
+    if (Array.isArray(value)) for (const one of value) put(fields, name, one)
+    else put(fields, name, value)
   }
   if (!forwardedFor) fields.push('x-forwarded-for', request.ip)
   if (!forwardedProto) fields.push('x-forwarded-proto', request.protocol)
   return fields
 }
 
-function put (fields: string[], name: string, value: string): void {
-  if (!NO_VALUE.test(value)) fields.push(name, value)
+function put (fields: string[], name: string, value: unknown): void {
+  const text = typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
+  if (text !== undefined && !NO_VALUE.test(text)) fields.push(name, text)
 }
 
 /** The header fields of the owner's answer, on top of what this node's hooks (CORS, say) have set. */

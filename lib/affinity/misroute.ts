@@ -1,4 +1,5 @@
 import { FORMAT } from '../format.ts'
+import { isGivenUp } from '../sessions/adoption-pauses.ts'
 import type { Location, SessionRecord } from '../sessions/directory.ts'
 
 export interface Policies {
@@ -16,14 +17,12 @@ export interface Asking {
 
 /** What to do with a request for a session that is not local. */
 export type Decision =
-  | { do: 'refuse', reason: 'unknown' | 'misrouted' | 'orphaned' | 'not_owner', data?: { node: string } }
+  /** `retryAfter` in seconds. */
+  | { do: 'refuse', reason: 'unknown' | 'misrouted' | 'orphaned' | 'not_owner' | 'adoption_failed', data?: { node: string }, retryAfter?: number }
   | { do: 'forward', url: string, format: number, record: SessionRecord }
   | { do: 'adopt', record: SessionRecord }
   /** Nodes of a newer format alone may adopt it. */
   | { do: 'leave', record: SessionRecord, reader: number }
-
-/** After so many adoptions that failed nobody tries another. */
-const ATTEMPTS = 3
 
 /**
  * Decides by where the session stands. Under the `reject` policies of ADR-0066
@@ -41,8 +40,10 @@ export function decide (location: Location, { misroute, orphan }: Policies, { pr
   const { reader = 0 } = record
   // What it says further is not for us to understand.
   if (orphan === 'adopt' && reader > FORMAT) return hop ? refusal('orphaned') : { do: 'leave', record, reader }
-  const adoptable = orphan === 'adopt' && record.replay !== undefined && record.adoptionFailures < ATTEMPTS
-  return adoptable ? { do: 'adopt', record } : refusal('orphaned')
+  if (orphan !== 'adopt' || record.replay === undefined || isGivenUp(record.adoptionFailures)) return refusal('orphaned')
+  const pause = record.adoptionPause ?? 0
+  if (pause > 0) return hop ? refusal('orphaned') : { do: 'refuse', reason: 'adoption_failed', retryAfter: Math.ceil(pause / 1000) }
+  return { do: 'adopt', record }
 
   // One answer to all that was forwarded: whoever sends the header himself learns nothing.
   function refusal (reason: 'unknown' | 'misrouted' | 'orphaned', data?: { node: string }): Decision {

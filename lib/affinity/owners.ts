@@ -38,11 +38,13 @@ export interface OwnersParts {
 
 /** Sessions that are asked for together, at one url. */
 interface Round { ids: Set<string>, said: Promise<Said> }
+/** What is to be asked at one url: one question at a time, and meanwhile the next grows. */
+interface Queue { next: Round | undefined, last: Promise<unknown> }
 
 /** Finds out whether owners that are missed in the directory live, and still hold their sessions. */
 export class Owners {
   readonly #parts: OwnersParts
-  readonly #rounds = new Map<string, Round>()
+  readonly #queues = new Map<string, Queue>()
   /** Owners that were silent, and until when that is believed without asking: all their sessions are wanted at once. */
   readonly #silent = new Map<string, number>()
   /** Owners at whose url something else answers: since when, and when it last did. */
@@ -114,26 +116,28 @@ export class Owners {
     return now - since >= limit
   }
 
-  /** Those who ask the same of one url in one turn ask together. */
+  /** Those who ask the same of one url ask together. */
   #ask (question: Question): Promise<Said> {
-    const { url, ids, unrecorded, old } = question
+    const { url, ids: [id], unrecorded, old } = question
     // Nodes of format 0 know of one session at a time.
     if (old) return this.#parts.ask(question)
     const key = `${url} ${unrecorded}`
-    let round = this.#rounds.get(key)
-    if (round === undefined || round.ids.size === TOGETHER) {
-      const begun: Round = { ids: new Set(), said: this.#begin(key, question, () => begun) }
-      round = begun
-      this.#rounds.set(key, round)
+    const queue: Queue = this.#queues.get(key) ?? { next: undefined, last: new Promise(resolve => { setImmediate(resolve) }) }
+    this.#queues.set(key, queue)
+    if (queue.next === undefined || queue.next.ids.size >= TOGETHER) {
+      const ids = new Set<string>()
+      const round: Round = {
+        ids,
+        said: queue.last.then(() => {
+          if (queue.next === round) queue.next = undefined
+          return this.#parts.ask({ ...question, ids: [...ids] })
+        })
+      }
+      queue.next = round
+      queue.last = round.said.finally(() => { if (queue.next === undefined) this.#queues.delete(key) })
     }
-    round.ids.add(ids[0]!)
-    return round.said
-  }
-
-  async #begin (key: string, question: Question, round: () => Round): Promise<Said> {
-    await new Promise<void>(resolve => { setImmediate(resolve) })
-    if (this.#rounds.get(key) === round()) this.#rounds.delete(key)
-    return this.#parts.ask({ ...question, ids: [...round().ids] })
+    queue.next.ids.add(id!)
+    return queue.next.said
   }
 }
 

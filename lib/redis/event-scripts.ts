@@ -6,8 +6,21 @@ import { REPLACING, script } from './script.ts'
  *   d  the message, JSON; '' in a marker
  *   p  token of the producer, n its sequence number, which makes an append that is sent twice one
  *   g  generation: 0, or the time of the producer's takeover. It never falls along the stream
- *   q  only where known: the requests that the SSE stream still has to answer, each as JSON, one a line
+ *   q  where known: the requests that the SSE stream still has to answer, each as JSON, one a line; else ''
+ *   t  bytes of all entries so far, those that were let go of too, as `size` counts them
+ * Entries of before there was a `t` end with `g`, or with `q` where known.
  */
+
+/** What an entry counts for, in bytes, besides the name of its stream and its message. */
+export const ENTRY = 256
+/** A script looks at this many bytes of entries, and the rest of one, before it gives way to others; and at this many entries. */
+const LOOK = 1024 * 1024
+const ENTRIES = 100
+
+const SIZE = `
+local function size (fields)
+  return #fields[2] + #fields[4] + ${ENTRY}
+end`
 
 const NOW = `
 local time = redis.call('TIME')
@@ -22,82 +35,92 @@ local function trim (most, life)
 end`
 
 /**
- * Appends an event, once.
+ * Appends an event, once, and lets go of the oldest while all are too large
+ * together: not of this one, and not of the one that was known before it, from
+ * which a client resumes.
  * KEYS[1] events; ARGV token, sequence number, generation ('' to append to whatever is there),
  * an id that was known when the event was first sent, most entries, life (ms), stream, event (JSON),
- * and where known the requests that are open (JSON, one a line).
- * Returns the id it has, or nil: another producer has taken over.
+ * the requests that are open (JSON, one a line) or '', most bytes, `t` or '' to have it worked out,
+ * and the `t` that is known to be gone.
+ * Returns the id it has and the `t` that is gone, or nil: another producer has taken over.
  */
-export const appendEvent = script(`${TRIM}
+export const appendEvent = script(`${TRIM}${SIZE}
 local after, newest = ARGV[4], 0
 repeat
-  local entries = replacing('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', 100)
+  local entries = replacing('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', ${ENTRIES})
   for _, entry in ipairs(entries) do
     local fields = entry[2]
-    if fields[6] == ARGV[1] and fields[8] == ARGV[2] then return entry[1] end
+    if fields[6] == ARGV[1] and fields[8] == ARGV[2] then return { entry[1], ARGV[12] } end
     newest = math.max(newest, tonumber(fields[10]) or 0)
     after = entry[1]
   end
-until #entries < 100
+until #entries < ${ENTRIES}
 local generation = tonumber(ARGV[3])
 if generation and newest > generation then return false end
-local fields = { 's', ARGV[7], 'd', ARGV[8], 'p', ARGV[1], 'n', ARGV[2], 'g', ARGV[3] == '' and '0' or ARGV[3] }
-if ARGV[9] then
-  fields[11] = 'q'
-  fields[12] = ARGV[9]
+local most, total, gone = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+if not total then
+  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+  total = (last and tonumber(last[2][14]) or 0) + #ARGV[7] + #ARGV[8] + ${ENTRY}
 end
-local id = redis.call('XADD', KEYS[1], '*', unpack(fields))
+local id = redis.call('XADD', KEYS[1], '*', 's', ARGV[7], 'd', ARGV[8], 'p', ARGV[1], 'n', ARGV[2],
+  'g', generation and ARGV[3] or '0', 'q', ARGV[9], 't', string.format('%.0f', total))
 trim(ARGV[5], ARGV[6])
-return id`)
+local at, dropped = '-', false
+local keep = total - gone <= most
+while not keep do
+  local entry = redis.call('XRANGE', KEYS[1], at, '+', 'COUNT', 1)[1]
+  local bytes = size(entry[2])
+  gone = math.max(gone, (tonumber(entry[2][14]) or 0) - bytes)
+  keep = entry[1] == id or entry[1] == ARGV[4] or total - gone <= most
+  if not keep then
+    gone, at, dropped = gone + bytes, '(' .. entry[1], true
+  elseif dropped then
+    redis.call('XTRIM', KEYS[1], 'MINID', entry[1])
+  end
+end
+return { id, string.format('%.0f', gone) }`)
 
 /**
- * Takes the events over from whoever stored before: appends a marker, after
- * which nothing of theirs is taken, and answers each request that is still open
- * with an error on its stream. Sent twice, it does so once. It reads the whole
- * stream. Requests only ever become answered, so one that is missing from any
- * entry of its stream is.
- * KEYS[1] events; ARGV token, most entries, life (ms), the error (JSON).
- * Returns the marker's id and our generation, or nil: another has taken over since we did.
+ * Takes the events over from whoever stored before, in turns: each looks on
+ * from where the one before has stopped, and the one that comes to the end
+ * appends a marker, after which nothing of theirs is taken. Done twice, it does
+ * so once.
+ * KEYS[1] events; ARGV token, most entries, life (ms), and of the turn before: id of the last entry ('0-0'), newest
+ * generation ('0'), `t` ('0'), id and generation of a marker of ours ('' and '').
+ * Returns 1 when it is done (else 0), the same five again (the id is the marker's when it is done), then stream, open
+ * requests of each entry that knows of some; nil: another has taken over since we did.
  */
-export const takeOverEvents = script(`${TRIM}
-local open, streams, newest, mine, after = {}, {}, 0, nil, '-'
-repeat
-  local entries = replacing('XRANGE', KEYS[1], after, '+', 'COUNT', 100)
-  for _, entry in ipairs(entries) do
-    local fields = entry[2]
-    local stream = fields[2]
-    newest = math.max(newest, tonumber(fields[10]) or 0)
-    if stream == '' and fields[6] == ARGV[1] then mine = { entry[1], fields[10] } end
-    if fields[12] then
-      local listed, left = {}, {}
-      for request in string.gmatch(fields[12], '[^\\n]+') do
-        listed[request] = true
-        left[#left + 1] = request
-      end
-      if not open[stream] then
-        streams[#streams + 1] = stream
-      else
-        left = {}
-        for _, request in ipairs(open[stream]) do
-          if listed[request] then left[#left + 1] = request end
-        end
-      end
-      open[stream] = left
-    end
-    after = '(' .. entry[1]
-  end
-until #entries < 100
-if mine then return tonumber(mine[2]) == newest and mine end
-local generation = string.format('%.0f', math.max(now, newest + 1))
-local marker = redis.call('XADD', KEYS[1], '*', 's', '', 'd', '', 'p', ARGV[1], 'n', '0', 'g', generation)
-for _, stream in ipairs(streams) do
-  for _, request in ipairs(open[stream]) do
-    local answer = '{"jsonrpc":"2.0","id":' .. request .. ',"error":' .. ARGV[4] .. '}'
-    redis.call('XADD', KEYS[1], '*', 's', stream, 'd', answer, 'p', ARGV[1], 'n', '', 'g', generation, 'q', '')
-  end
+export const takeOverEvents = script(`${TRIM}${SIZE}
+local at, newest, total, mine, own = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local open, looked, bytes, entry = {}, 0, 0, nil
+local function turn (done, id)
+  local page = { done, id, string.format('%.0f', newest), string.format('%.0f', total), mine, own }
+  for _, one in ipairs(open) do page[#page + 1] = one end
+  return page
 end
+repeat
+  entry = replacing('XRANGE', KEYS[1], '(' .. at, '+', 'COUNT', 1)[1]
+  if entry then
+    local fields = entry[2]
+    at = entry[1]
+    newest = math.max(newest, tonumber(fields[10]) or 0)
+    total = math.max(total, tonumber(fields[14]) or total + size(fields))
+    if fields[2] == '' and fields[6] == ARGV[1] then mine, own = at, fields[10] end
+    if fields[12] and fields[2] ~= '' then
+      open[#open + 1] = fields[2]
+      open[#open + 1] = fields[12]
+    end
+    looked, bytes = looked + 1, bytes + size(fields)
+  end
+until not entry or looked == ${ENTRIES} or bytes >= ${LOOK}
+if entry then return turn(0, at) end
+if mine ~= '' then return tonumber(own) == newest and turn(1, mine) end
+newest = math.max(now, newest + 1)
+total = total + ${ENTRY}
+own = string.format('%.0f', newest)
+mine = redis.call('XADD', KEYS[1], '*', 's', '', 'd', '', 'p', ARGV[1], 'n', '0', 'g', own, 'q', '', 't', string.format('%.0f', total))
 trim(ARGV[2], ARGV[3])
-return { marker, generation }`)
+return turn(1, mine)`)
 
 /**
  * Finds an event.
@@ -108,28 +131,27 @@ local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 return entry and entry[2][2]`)
 
 /**
- * Reads on in a stream: looks at 100 entries, fewer when 1 MiB of events is together.
+ * Reads on in a stream, in turns.
  * KEYS[1] events; ARGV id of an entry, stream.
- * Returns the stream of that entry, the id of the last one it looked at, 1 if there are more (else 0),
+ * Returns the stream of that entry, the id of the last one it looked at, 1 if there may be more (else 0),
  * then id, event, ...; nil when the entry is gone, because what followed it may be too.
  */
-export const readEvents = script(`
+export const readEvents = script(`${SIZE}
 local from = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not from then return false end
-local page, looked, size, entries = { from[2][2], ARGV[1], 0 }, 0, 0, nil
+local page, looked, bytes, entry = { from[2][2], ARGV[1], 0 }, 0, 0, nil
 repeat
-  entries = redis.call('XRANGE', KEYS[1], '(' .. page[2], '+', 'COUNT', 10)
-  for _, entry in ipairs(entries) do
+  entry = redis.call('XRANGE', KEYS[1], '(' .. page[2], '+', 'COUNT', 1)[1]
+  if entry then
     page[2] = entry[1]
     if entry[2][2] == ARGV[2] then
       page[#page + 1] = entry[1]
       page[#page + 1] = entry[2][4]
-      size = size + #entry[2][4]
     end
+    looked, bytes = looked + 1, bytes + size(entry[2])
   end
-  looked = looked + 10
-until #entries < 10 or looked == 100 or size > 1048576
-if #entries == 10 then page[3] = 1 end
+until not entry or looked == ${ENTRIES} or bytes >= ${LOOK}
+if entry then page[3] = 1 end
 return page`)
 
 /**

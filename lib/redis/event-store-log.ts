@@ -1,5 +1,6 @@
 import { EventsExpiredError } from '../errors.ts'
-import { appendEvent, dropEvents, findEvent, readEvents, takeOverEvents } from './event-scripts.ts'
+import { OpenRequests } from './event-open-requests.ts'
+import { appendEvent, dropEvents, ENTRY, findEvent, readEvents, takeOverEvents } from './event-scripts.ts'
 import { eventId, type EventPlace } from './event-store-ids.ts'
 import type { Link } from './link.ts'
 import type { Script } from './script.ts'
@@ -24,7 +25,7 @@ export interface Append {
   /** Names the producer. */
   token: string
   /** Of the producer's own; an event that is sent again has the same. */
-  sequence: number
+  sequence: number | string
   /** What `takeOver` returned, '0' without, '' for a producer that nobody takes over from. */
   generation: string
   /** The id of an entry that was known before the event was first sent, the later the better. */
@@ -33,13 +34,20 @@ export interface Append {
   json: string
   /** Where known: the requests that the stream still has to answer, as JSON. */
   open: string[] | undefined
+  /** Where the producer is the only one: what it knows of the log's size. */
+  size: LogSize | undefined
 }
+
+/** Bytes of all that was ever appended, and of what of it is known to be gone, as the scripts count them. */
+export interface LogSize { total: number, gone: number }
 
 export interface EventLogOptions {
   link: Link
   unreadable: Unreadable
   /** Most entries a key has. */
   maxEvents: number
+  /** Most bytes its entries have. */
+  maxBytes: number
   /** In milliseconds. */
   maxAge: number
 }
@@ -49,33 +57,57 @@ export class EventLog {
   readonly #link: Link
   readonly #unreadable: Unreadable
   readonly #limits: [maxEvents: string, maxAge: string]
+  readonly #maxBytes: string
 
-  constructor ({ link, unreadable, maxEvents, maxAge }: EventLogOptions) {
+  constructor ({ link, unreadable, maxEvents, maxBytes, maxAge }: EventLogOptions) {
     this.#link = link
     this.#unreadable = unreadable
     this.#limits = [String(maxEvents), String(maxAge)]
+    this.#maxBytes = String(maxBytes)
   }
 
   /**
    * Returns the id of the entry.
    * @throws EventsTakenError
    */
-  async append (key: string, { token, sequence, generation, known, stream, json, open }: Append): Promise<string> {
-    const args = [token, String(sequence), generation, known, ...this.#limits, stream, json]
-    const entry = await this.#run(appendEvent, key, open === undefined ? args : [...args, open.join('\n')])
-    if (entry === null) throw new EventsTakenError()
-    return entry as string
+  async append (key: string, { token, sequence, generation, known, stream, json, open, size }: Append): Promise<string> {
+    if (size !== undefined) size.total += stream.length + Buffer.byteLength(json) + ENTRY
+    const answer = await this.#run(appendEvent, key, [
+      token, String(sequence), generation, known, ...this.#limits, stream, json, open?.join('\n') ?? '',
+      this.#maxBytes, size === undefined ? '' : String(size.total), String(size?.gone ?? 0)
+    ])
+    if (answer === null) throw new EventsTakenError()
+    const [entry, gone] = answer as [string, string]
+    if (size !== undefined) size.gone = Math.max(size.gone, Number(gone))
+    return entry
   }
 
   /**
-   * Returns the id of the marker, and the generation of what this producer appends.
+   * Takes the log over, and answers each request that its producer has left
+   * open with an error on its stream. Sent or asked for twice, it does so once:
+   * requests only ever become answered, so one that is missing from any entry of its stream is.
+   *
+   * Returns the id of the marker, the generation of what this producer appends, and the size of the log.
    * @throws EventsTakenError
    */
-  async takeOver (key: string, token: string): Promise<{ marker: string, generation: string }> {
-    const taken = await this.#run(takeOverEvents, key, [token, ...this.#limits, OWNER_LOST])
-    if (taken === null) throw new EventsTakenError()
-    const [marker, generation] = taken as [string, string]
-    return { marker, generation }
+  async takeOver (key: string, token: string): Promise<{ marker: string, generation: string, size: LogSize }> {
+    const left = new OpenRequests()
+    let turn = ['0-0', '0', '0', '', '']
+    for (let done = 0; done === 0;) {
+      const page = await this.#run(takeOverEvents, key, [token, ...this.#limits, ...turn]) as [number, ...string[]] | null
+      if (page === null) throw new EventsTakenError()
+      const [end, ...rest] = page
+      done = Number(end)
+      turn = rest.slice(0, 5)
+      for (let i = 5; i < rest.length; i += 2) left.seen(rest[i]!, rest[i + 1]!.split('\n').filter(Boolean))
+    }
+    const [marker, , total, , generation] = turn as [string, string, string, string, string]
+    const size = { total: Number(total), gone: 0 }
+    for (const { stream, request, open } of left.answers()) {
+      const json = `{"jsonrpc":"2.0","id":${request},"error":${OWNER_LOST}}`
+      await this.append(key, { token, sequence: `${stream} ${request}`, generation, known: marker, stream, json, open, size })
+    }
+    return { marker, generation, size }
   }
 
   /**

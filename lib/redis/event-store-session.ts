@@ -1,7 +1,8 @@
 import type { SessionEvents } from '../transport/mcp-server.ts'
 import type { JsonRpcMessage, RequestId } from '../transport/messages.ts'
+import { OpenRequests } from './event-open-requests.ts'
 import { checkStream, eventId, placeOf, scopeOf, type EventPlace } from './event-store-ids.ts'
-import type { EventLog } from './event-store-log.ts'
+import type { EventLog, LogSize } from './event-store-log.ts'
 
 export interface OneSessionParts {
   log: EventLog
@@ -20,6 +21,7 @@ export class OneSession implements SessionEvents {
   #sequence = 0
   #generation = '0'
   #known = '0-0'
+  #size: LogSize = { total: 0, gone: 0 }
   /** A takeover was asked for and has not been acknowledged. */
   #owing = false
 
@@ -38,7 +40,7 @@ export class OneSession implements SessionEvents {
     if (this.#owing) await this.takeOver()
     const open = this.#open.after(stream, message)
     const entry = await log.append(key, {
-      token, sequence: ++this.#sequence, generation: this.#generation, known: this.#known, stream, json: JSON.stringify(message), open
+      token, sequence: ++this.#sequence, generation: this.#generation, known: this.#known, stream, json: JSON.stringify(message), open, size: this.#size
     })
     this.#known = entry
     // Only now: an answer that isn't in the store leaves its request open.
@@ -60,10 +62,11 @@ export class OneSession implements SessionEvents {
   async takeOver (): Promise<void> {
     if (this.#generation !== '0') return
     this.#owing = true
-    const { marker, generation } = await this.#parts.log.takeOver(this.#parts.key, this.#parts.token)
+    const { marker, generation, size } = await this.#parts.log.takeOver(this.#parts.key, this.#parts.token)
     this.#owing = false
     this.#generation = generation
     this.#known = marker
+    this.#size = size
   }
 
   async forget (): Promise<void> {
@@ -78,27 +81,5 @@ export class OneSession implements SessionEvents {
   #place (id: string): EventPlace | undefined {
     const place = placeOf(id)
     return place !== undefined && scopeOf(place.stream) === this.#parts.sessionId ? place : undefined
-  }
-}
-
-/** By stream, the requests that it has to answer, as JSON. */
-class OpenRequests {
-  readonly #byStream = new Map<string, string[]>()
-
-  begin (stream: string, requests: RequestId[]): void {
-    if (!this.#byStream.has(stream)) this.#byStream.set(stream, requests.map(id => JSON.stringify(id)))
-  }
-
-  /** Those that are left when this message is stored; undefined when nothing is known of the stream. */
-  after (stream: string, message: object): string[] | undefined {
-    const open = this.#byStream.get(stream)
-    if ('method' in message || !('id' in message)) return open
-    const answered = JSON.stringify(message.id)
-    return open?.filter(id => id !== answered)
-  }
-
-  stored (stream: string, left: string[]): void {
-    if (left.length === 0) this.#byStream.delete(stream)
-    else this.#byStream.set(stream, left)
   }
 }

@@ -20,13 +20,19 @@ export interface RedisEventStoreOptions {
   keyPrefix?: string
   /** Most events that are kept of a session, all its streams together. Default 1000. */
   maxEvents?: number
+  /**
+   * Most bytes of events that are kept of a session, all its streams together:
+   * their JSON and 256 bytes for each. The newest event, and the one before
+   * it, are kept whatever their size. Default 8 MiB.
+   */
+  maxBytes?: number
   /** For how long events are kept, in milliseconds. Default 4 hours. */
   maxAge?: number
   /** Is told when Redis stops answering, and when it is back. */
   log?: Pick<Log, 'warn'>
 }
 
-const NAMES = ['redis', 'keyPrefix', 'maxEvents', 'maxAge', 'log']
+const NAMES = ['redis', 'keyPrefix', 'maxEvents', 'maxBytes', 'maxAge', 'log']
 const HOUR = 3_600_000
 /** Streams that aren't our sessions', of which the last event is remembered. */
 const REMEMBERED = 1000
@@ -37,10 +43,10 @@ const REMEMBERED = 1000
  * Resumability and Redelivery).
  *
  * One Redis stream a session, so one command an event; memory is the JSON of
- * the last `maxEvents` events and 170 to 360 bytes more for each. An adopter
- * reads all of a session's at once, in Redis: 10 ms for 1000. An event may be of
- * any size that Redis takes in a second; a reader holds 1 MiB of them, and ten
- * events more, at a time.
+ * the last `maxEvents` events, at most `maxBytes`, and 170 to 360 bytes more for
+ * each. An adopter and a reader go through a session's events in turns of 100,
+ * or 1 MiB and the rest of an event, so Redis is never kept busy by one. An
+ * event may be of any size that Redis takes in a second.
  *
  * While Redis does not answer everything rejects, after a second and then at
  * once. `getStreamIdForEventId` and `replayEventsAfter` throw
@@ -70,7 +76,7 @@ class RedisEventStore implements SessionEventStore {
   #away = false
 
   constructor (options: RedisEventStoreOptions) {
-    const { redis, keyPrefix, maxEvents, maxAge, log } = checked(options)
+    const { redis, keyPrefix, maxEvents, maxBytes, maxAge, log } = checked(options)
     this.#log = log
     this.#keys = redisKeys(keyPrefix)
     this.#link = new Link(redis, {
@@ -89,7 +95,7 @@ class RedisEventStore implements SessionEventStore {
         log?.warn('the event store in Redis answers again')
       }
     })
-    this.#events = new EventLog({ link: this.#link, unreadable: new Unreadable(log ?? { warn () {} }), maxEvents, maxAge })
+    this.#events = new EventLog({ link: this.#link, unreadable: new Unreadable(log ?? { warn () {} }), maxEvents, maxBytes, maxAge })
   }
 
   forSession (sessionId: string, token: string): SessionEvents {
@@ -115,7 +121,8 @@ class RedisEventStore implements SessionEventStore {
       known: this.#known.get(stream) ?? '0-0',
       stream,
       json: JSON.stringify(message),
-      open: undefined
+      open: undefined,
+      size: undefined
     })
     this.#remember(stream, entry)
     // The SDK's transport gives an event to the connection that it knows when this returns, and knows a resumed one only after its replay.
@@ -165,12 +172,13 @@ function checked (options: RedisEventStoreOptions) {
   for (const name of Object.keys(options)) {
     if (!NAMES.includes(name)) throw new OptionError(name, `is not known; the options here are ${NAMES.join(', ')}`)
   }
-  const { redis, keyPrefix = 'mcp:', maxEvents = 1000, maxAge = 4 * HOUR, log } = options
+  const { redis, keyPrefix = 'mcp:', maxEvents = 1000, maxBytes = 8 * 1024 * 1024, maxAge = 4 * HOUR, log } = options
   if (typeof redis?.evalsha !== 'function' || typeof redis.eval !== 'function') throw new OptionError('redis', 'must be an ioredis client or Cluster')
   if (typeof keyPrefix !== 'string' || /[{}]/.test(keyPrefix)) throw new OptionError('keyPrefix', 'must be a string without { and } (a hash tag would put every key on one master)')
   whole('maxEvents', maxEvents, '')
+  whole('maxBytes', maxBytes, '')
   whole('maxAge', maxAge, ' of milliseconds')
-  return { redis, keyPrefix, maxEvents, maxAge, log }
+  return { redis, keyPrefix, maxEvents, maxBytes, maxAge, log }
 }
 
 function whole (name: string, value: unknown, of: string): void {

@@ -8,8 +8,8 @@ import { unavailable } from './unavailable.ts'
 
 export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, owners: OwnerCache }
 
-/** `fresh`: forget what is remembered. `releasing`: we are about to delete its record. `closing`: who has asked for its end, and is still to get it. */
-export interface How { fresh: boolean, releasing: boolean, closing: Remover[] }
+/** `by`: who asks. `fresh`: forget what is remembered. `releasing`: we are about to delete its record. `closing`: who has asked for its end, and is still to get it. */
+export interface How { by?: string | undefined, fresh: boolean, releasing: boolean, closing: Remover[] }
 
 /**
  * Where an id stands that is not local.
@@ -32,8 +32,8 @@ export async function locate (parts: LocateParts, id: string, how: How): Promise
   }
 }
 
-async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { fresh, releasing, closing }: How): Promise<Location> {
-  const record = await reader.read(id, fresh)
+async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { by, fresh, releasing, closing }: How): Promise<Location> {
+  const record = await reader.read(id, by, fresh)
   if (record === undefined) return closing.length > 0 || releasing ? { status: 'unknown', ended: true } : { status: 'unknown' }
   if (closing.some(by => mayRemove(by, record))) return { status: 'unknown', ended: true }
   const orphaned = (): Location => {

@@ -2,7 +2,7 @@ import { FORMAT } from '../format.ts'
 import type { NodeIdentity, NodeStatus } from '../sessions/directory.ts'
 import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
-import { Neighbours, type SharedOptions } from './neighbours.ts'
+import type { Neighbours, SharedOptions } from './neighbours.ts'
 import { addMembers, beatNode, dropNode, readMembers, readNode, removeMembers } from './node-scripts.ts'
 import { isNodeId, readNodeState, type NodeState } from './node-state.ts'
 import type { Unreadable } from './unreadable.ts'
@@ -24,8 +24,9 @@ export interface RegistryOptions {
   node: NodeIdentity
   heartbeat: number
   /** What the others are told of this node's options. */
-  options: SharedOptions | undefined
-  neighbours: Neighbours
+  options?: SharedOptions | undefined
+  /** Compares the nodes that are seen with this one. */
+  neighbours?: Neighbours
   unreadable: Unreadable
   onFailed: (err: unknown) => void
 }
@@ -37,7 +38,7 @@ export class NodeRegistry {
   readonly #node: NodeIdentity
   readonly #heartbeat: number
   readonly #options: SharedOptions | undefined
-  readonly #neighbours: Neighbours
+  readonly #neighbours: Neighbours | undefined
   readonly #unreadable: Unreadable
   readonly #onFailed: (err: unknown) => void
   #beats = 0
@@ -184,7 +185,7 @@ export class NodeRegistry {
     this.#seen.set(id, node)
     if (id !== this.#node.id) {
       remember(this.#lastSeen, node.tag, node)
-      this.#neighbours.seen(node)
+      this.#neighbours?.seen(node)
     }
     return node
   }

@@ -1,3 +1,4 @@
+import { ADOPTION_PAUSES } from '../sessions/adoption-pauses.ts'
 import type { NewRecord, NodeIdentity, SessionRecord } from '../sessions/directory.ts'
 import { Gather } from './gather.ts'
 import type { Keys } from './keys.ts'
@@ -153,7 +154,7 @@ export class OwnRecords {
   async unclaim (record: SessionRecord): Promise<void> {
     const { keys, node: own } = this.#parts
     const { id, node, epoch, released, formerly, lastSeenAt } = record
-    const args = [...this.#ours(), 'node', node, 'epoch', epoch, ...formerOwnerFields(record), 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
+    const args = [...this.#ours(), ADOPTION_PAUSES.join(), 'node', node, 'epoch', epoch, ...formerOwnerFields(record), 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
     const calls: Call[] = [{ script: unclaimRecord, key: keys.session(id), args }]
     // Given up by this very node: it stays in our index.
     if (node !== own.id) calls.push(this.#trimmed([id]))

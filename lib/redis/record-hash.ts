@@ -1,4 +1,5 @@
 import { FORMAT, OLDEST_READER } from '../format.ts'
+import { adoptionPause } from '../sessions/adoption-pauses.ts'
 import type { NewRecord, NodeIdentity, OwnerFacts, Replay, SessionRecord } from '../sessions/directory.ts'
 import { isNodeId, isNodeUrl } from './node-state.ts'
 
@@ -39,6 +40,7 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
   if (node === undefined || !isNodeId(node)) return undefined
   const url = fields.get('url')
   const state = fields.get('state')
+  const adoptionFailures = number(fields.get('adoptionFailures'))
   return {
     id,
     node,
@@ -54,7 +56,8 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
     formerly: fields.get('formerly')?.split(',').filter(isNodeId),
     replay: replay(fields),
     state: json(state) === undefined ? undefined : state,
-    adoptionFailures: number(fields.get('adoptionFailures')),
+    adoptionFailures,
+    adoptionPause: fields.has('adoptionFailedAgo') ? adoptionPause(adoptionFailures, number(fields.get('adoptionFailedAgo'))) : 0,
     reader: format(fields.get('reader'))
   }
 }

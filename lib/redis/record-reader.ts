@@ -1,9 +1,10 @@
 import { shortId, tagOf } from '../session-id.ts'
 import type { SessionRecord } from '../sessions/directory.ts'
 import type { Doubt } from './doubt.ts'
+import { IndexLook } from './index-look.ts'
 import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
-import { MissBudget } from './miss-budget.ts'
+import { MissBudgets } from './miss-budgets.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import { fromHash } from './record-hash.ts'
 import { readRecord } from './record-scripts.ts'
@@ -11,15 +12,17 @@ import { Turns } from './turns.ts'
 import { unavailable } from './unavailable.ts'
 import type { Unreadable } from './unreadable.ts'
 
-const MISSES_A_SECOND = 500
-const BURST = 1000
-/** Reads at a time: fewer than the burst, so that a storm of ids that exist waits its turn and is not taken for a flood. */
+/** Reads at a time: fewer than a caller's burst of misses, so that a storm of ids that exist waits its turn and is not taken for a flood. */
 const AT_A_TIME = 500
 /** For how long an absence is remembered, in milliseconds: a node that was cut off may write the record any time. */
 const ABSENCE = 1000
 const REMEMBERED = 10_000
 
-/** Reads records for ids that clients sent, sparing Redis the ones that don't exist. */
+/**
+ * Reads records for ids that clients sent, sparing Redis the ones that don't
+ * exist. Whoever has asked for too many of those is not read for: his ids are
+ * looked for in the nodes' indexes, many at a time, and only what is found there is read.
+ */
 export class RecordReader {
   readonly #link: Link
   readonly #keys: Keys
@@ -29,30 +32,35 @@ export class RecordReader {
   readonly #reading = new Map<string, Promise<SessionRecord | undefined>>()
   /** Absent ids and until when to believe it. */
   readonly #absent = new Map<string, number>()
-  // Two of each: a flood of made-up ids must not starve the ids of live nodes.
-  readonly #ofLiveTags = { budget: new MissBudget(MISSES_A_SECOND, BURST), turns: new Turns(AT_A_TIME) }
-  readonly #ofOtherTags = { budget: new MissBudget(MISSES_A_SECOND, BURST), turns: new Turns(AT_A_TIME) }
+  readonly #budgets: MissBudgets
+  readonly #indexes: IndexLook
+  // Two: a flood of made-up ids must not hold up those that a node may have made.
+  readonly #turnsOfKnown = new Turns(AT_A_TIME)
+  readonly #turnsOfOthers = new Turns(AT_A_TIME)
 
-  constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt, unreadable: Unreadable }) {
+  constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt, unreadable: Unreadable, budgets?: MissBudgets }) {
     this.#link = parts.link
     this.#keys = parts.keys
     this.#registry = parts.registry
     this.#doubt = parts.doubt
     this.#unreadable = parts.unreadable
+    this.#budgets = parts.budgets ?? new MissBudgets()
+    this.#indexes = new IndexLook(parts)
   }
 
   /**
-   * The record of an id, or undefined when it is absent beyond doubt. `anew`:
-   * whatever is remembered, or being read.
+   * The record of an id, or undefined when it is absent beyond doubt, or is
+   * nowhere listed and `by` has asked for too many that are absent. `by`: who
+   * asks. `anew`: whatever is remembered, or being read.
    * @throws DirectoryUnavailableError, NoAnswer
    */
-  read (id: string, anew = false): Promise<SessionRecord | undefined> {
+  read (id: string, by = '', anew = false): Promise<SessionRecord | undefined> {
     const tag = tagOf(id)
     if (anew) this.#absent.delete(id)
     if (tag === undefined || (this.#absent.get(id) ?? 0) > performance.now()) return Promise.resolve(undefined)
     let reading = anew ? undefined : this.#reading.get(id)
     if (!reading) {
-      const begun = this.#readOnce(id, tag).finally(() => {
+      const begun = this.#readOnce(id, tag, by).finally(() => {
         if (this.#reading.get(id) === begun) this.#reading.delete(id)
       })
       reading = begun
@@ -70,28 +78,35 @@ export class RecordReader {
     return record
   }
 
-  async #readOnce (id: string, tag: string): Promise<SessionRecord | undefined> {
-    const live = [...(await this.#registry.alive()).values()].some(node => node.tag === tag)
-    const { budget, turns } = live ? this.#ofLiveTags : this.#ofOtherTags
+  async #readOnce (id: string, tag: string, by: string): Promise<SessionRecord | undefined> {
+    const alive = await this.#registry.alive()
+    const known = this.#registry.lastSeen(tag) !== undefined || [...alive.values()].some(node => node.tag === tag)
+    const turns = known ? this.#turnsOfKnown : this.#turnsOfOthers
     const asked = performance.now()
-    const record = await turns.run(() => this.#spend(budget, id))
+    const read = await turns.run(() => this.#spend(id, by, known))
+    const record = read === undefined ? await this.#listed(id) : read.record
     if (record) return record
     if (this.#doubt.since(asked)) throw unavailable('the records may not be complete', this.#doubt.left)
     this.#remember(id, performance.now() + ABSENCE)
     return undefined
   }
 
-  /** Reads a record; one that is there costs nothing. */
-  async #spend (budget: MissBudget, id: string): Promise<SessionRecord | undefined> {
-    if (!budget.take()) throw unavailable('too many unknown session ids are being asked for')
+  /** Reads a record, if there is something left to be missed; one that is there costs nothing. */
+  async #spend (id: string, by: string, known: boolean): Promise<{ record: SessionRecord | undefined } | undefined> {
+    const giveBack = this.#budgets.take(by, known)
+    if (giveBack === undefined) return undefined
     let missed = false
     try {
       const record = await this.fresh(id)
       missed = record === undefined
-      return record
+      return { record }
     } finally {
-      if (!missed) budget.giveBack()
+      if (!missed) giveBack()
     }
+  }
+
+  async #listed (id: string): Promise<SessionRecord | undefined> {
+    return await this.#indexes.has(id) ? await this.fresh(id) : undefined
   }
 
   #remember (id: string, until: number): void {

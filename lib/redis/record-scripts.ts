@@ -54,7 +54,7 @@ if not owner[1] then return -1 end
 if not ours or owner[3] then return 0 end
 ${NOW}
 redis.call('HSET', KEYS[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
-redis.call('HDEL', KEYS[1], 'adoptionFailures')
+redis.call('HDEL', KEYS[1], 'adoptionFailures', 'adoptionFailedAt')
 put(5)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
@@ -91,7 +91,7 @@ if not owner[1] then return -1 end
 if not ours then return 0 end
 if owner[3] then return 1 end
 put(3)
-redis.call('HDEL', KEYS[1], 'adoptionFailures')
+redis.call('HDEL', KEYS[1], 'adoptionFailures', 'adoptionFailedAt')
 redis.call('HSET', KEYS[1], 'released', '1')
 return 1`)
 
@@ -124,21 +124,38 @@ return 1`)
 
 /**
  * Gives a claimed record back to the owner that it had and counts the failed
- * adoption. Sent twice, it does so once.
- * KEYS[1] record; ARGV our node, incarnation and a dot, then field, value, ... of its owner.
+ * adoption, unless the last one was counted less than its pause ago: several
+ * nodes may have tried at once. Sent twice, it does so once.
+ * KEYS[1] record; ARGV our node, incarnation and a dot, the pauses after the first, second, ... failure (ms, with commas),
+ * then field, value, ... of its owner.
  * Returns 1 restored, 0 not ours any more.
  */
-export const unclaimRecord = script(`${OWNER}${PUT}
+export const unclaimRecord = script(`${OWNER}${PUT}${NOW}
 if not ours or owner[3] then return 0 end
-put(3)
-redis.call('HINCRBY', KEYS[1], 'adoptionFailures', 1)
+put(4)
+local failed = redis.call('HMGET', KEYS[1], 'adoptionFailures', 'adoptionFailedAt')
+local failures, at = tonumber(failed[1]) or 0, tonumber(failed[2])
+local pauses = {}
+for pause in string.gmatch(ARGV[3], '%d+') do pauses[#pauses + 1] = tonumber(pause) end
+local since = at and tonumber(now) - at
+if since and since >= 0 and since < (pauses[failures] or 0) then return 1 end
+redis.call('HSET', KEYS[1], 'adoptionFailures', failures + 1, 'adoptionFailedAt', now)
 return 1`)
 
 /**
  * Reads a record.
- * KEYS[1] record. Returns field, value, ...; nothing when absent.
+ * KEYS[1] record. Returns field, value, ...; nothing when absent. For one with failed adoptions
+ * also 'adoptionFailedAgo', in ms by Redis' own clock.
  */
-export const readRecord = script("return redis.call('HGETALL', KEYS[1])")
+export const readRecord = script(`
+local fields = redis.call('HGETALL', KEYS[1])
+local at = tonumber(redis.call('HGET', KEYS[1], 'adoptionFailedAt') or '')
+if at then
+  ${NOW}
+  fields[#fields + 1] = 'adoptionFailedAgo'
+  fields[#fields + 1] = string.format('%.0f', tonumber(now) - at)
+end
+return fields`)
 
 /**
  * Puts sessions into a node's index, used now.
@@ -181,6 +198,17 @@ export const countIndex = script("return redis.call('ZCARD', KEYS[1])")
 export const trimIndex = script(`${REPLACING}
 replacing('ZREM', KEYS[1], unpack(ARGV))
 return redis.call('ZCARD', KEYS[1])`)
+
+/**
+ * Looks for sessions in a node's index.
+ * KEYS[1] index; ARGV id, ... (at most 1000). Returns those that are in it.
+ */
+export const listedIn = script(`
+local listed = {}
+for i = 1, #ARGV do
+  if redis.call('ZSCORE', KEYS[1], ARGV[i]) then listed[#listed + 1] = ARGV[i] end
+end
+return listed`)
 
 /**
  * Reads on in a node's index, oldest use first. Sessions that were touched

@@ -42,7 +42,7 @@ export class Removals {
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     const removal = { id, by }
     try {
-      const outcome = await this.#apply(removal, await this.#reader.read(id))
+      const outcome = await this.#apply(removal, await this.#reader.read(id, by === 'any' ? '' : by.principal))
       if (outcome === 'told') throw unavailable('the record of the session is for newer versions of fastify-mcp-sticky; its owner is told, if it lives')
       return outcome
     } catch (err) {

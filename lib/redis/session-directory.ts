@@ -214,10 +214,10 @@ class RedisDirectory implements SessionDirectory {
     return 'removed'
   }
 
-  locate (id: string, { fresh = false }: { fresh?: boolean } = {}): Promise<Location> {
+  locate (id: string, { fresh = false, by }: { fresh?: boolean, by?: string | undefined } = {}): Promise<Location> {
     const parts = { node: this.#options.node, reader: this.#reader, registry: this.#registry, doubt: this.#doubt, owners: this.#owners }
     const closing = [...this.#keeper.closing(id), ...this.#removals.waiting(id)]
-    return orUnavailable(locate(parts, id, { fresh, releasing: this.#keeper.releasing(id), closing }))
+    return orUnavailable(locate(parts, id, { by, fresh, releasing: this.#keeper.releasing(id), closing }))
   }
 
   watch (record: SessionRecord, bound: number): Promise<void> {

@@ -11,7 +11,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 
 export interface InternalOptions {
   sessions: Sessions
-  directory: Pick<SessionDirectory, 'closing' | 'doubtful' | 'oldestFormat'>
+  directory: Pick<SessionDirectory, 'changed' | 'closing' | 'doubtful' | 'oldestFormat'>
   proofs: Proofs
   /** Undefined for a node that others cannot reach. */
   selfCheck: SelfCheck | undefined
@@ -60,6 +60,8 @@ async function whoHolds ({ sessions, directory, proofs }: InternalOptions, { hea
   }
   const closing = headers[UNRECORDED] === undefined ? [] : await directory.closing()
   const mine = ids.filter(id => held(id) !== undefined && !closing.includes(id))
+  // Its record was looked for in vain: it is written again at once.
+  if (headers[UNRECORDED] !== undefined) for (const id of mine) directory.changed(id)
   const body = { held: Object.fromEntries(mine.map(id => [id, held(id)])), doubtful: directory.doubtful }
   return { status: 200, headers: { [PROOF]: proofs.answer(secret, proof as string, JSON.stringify(body)) }, body }
 }

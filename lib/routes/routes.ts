@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { Forbidden } from '../security/origin.ts'
 import { bodyRefusal } from './body.ts'
 import type { RouteContext } from './context.ts'
@@ -24,7 +24,7 @@ const REFUSED_METHODS = ['PUT', 'PATCH', 'HEAD'] as const
  * reach nothing else of the application.
  */
 export async function mcpRoutes (app: FastifyInstance, options: RoutesOptions): Promise<void> {
-  const { path, routeOptions, forbidden, forwards, ...parts } = options
+  const { path, routeOptions: { errorHandler, ...routeOptions }, forbidden, forwards, ...parts } = options
   const { onProtoPoisoning = 'error', onConstructorPoisoning = 'error' } = app.initialConfig
   const context: RouteContext = { ...parts, parseJson: app.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as unknown as RouteContext['parseJson'] }
   const bodyLimit = routeOptions.bodyLimit ?? BODY_LIMIT
@@ -34,10 +34,12 @@ export async function mcpRoutes (app: FastifyInstance, options: RoutesOptions): 
   // JSON by name too: Fastify remembers which parser a named type has, and looks for `*` at every request.
   app.addContentTypeParser(['application/json', '*'], { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
 
-  app.setErrorHandler((error, _request, reply) => {
+  // What is no fault of a body comes from the application's hooks, or is its own HTTP error (failure.ts): it is answered there.
+  app.setErrorHandler((error: FastifyError, request, reply) => {
     const refusal = bodyRefusal(error, bodyLimit)
-    if (refusal === undefined) throw error
-    context.refuse(reply, refusal.reason, { detail: refusal.detail })
+    if (refusal !== undefined) return context.refuse(reply, refusal.reason, { detail: refusal.detail })
+    if (errorHandler === undefined) throw error
+    return errorHandler.call(app, error, request, reply)
   })
 
   const limits = forwards ? fieldLimits(app.server) : undefined

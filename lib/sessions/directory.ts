@@ -33,10 +33,12 @@ export interface SessionRecord {
   replay?: Replay | undefined
   /** The application's `session.state`, as JSON. */
   state?: string | undefined
-  /** Adoptions of this session that failed since it last lived. */
+  /** Adoptions of this session that failed since it last lived; several in one pause count once (see adoption-pauses.ts). */
   adoptionFailures: number
   /** The oldest format whose nodes may serve its session. Absent: 0. */
   reader?: number | undefined
+  /** Milliseconds, from when this was read, for which no other adoption is to be tried. */
+  adoptionPause?: number | undefined
 }
 
 /** What the owner of a record says of itself. */
@@ -212,7 +214,7 @@ export interface SessionDirectory {
    */
   claim: (record: SessionRecord) => Promise<'claimed' | 'lost'>
 
-  /** Puts a claimed record back as it was (if it is still ours) and counts a failed adoption. Never throws. */
+  /** Puts a claimed record back as it was (if it is still ours) and counts a failed adoption, unless one was counted within the pause. Never throws. */
   unclaim: (record: SessionRecord) => Promise<void>
 
   /**
@@ -242,15 +244,16 @@ export interface SessionDirectory {
 
   /**
    * Where an id stands that is not local. Concurrent calls for an id share one
-   * read, absence is cached for at most 1 s, and a flood of ids that don't
-   * exist is cut off by a budget (then it throws). An owner that was found is
+   * read, absence is cached for at most 1 s. `by`: who asks, a key of the
+   * principal or an address; whoever asks for many ids that don't exist is
+   * answered from the nodes' indexes alone, at no one else's cost. An owner that was found is
    * remembered (bounded), without a read, for as long as the latest look at
    * the nodes shows it up with that epoch; so is it while the directory can't
    * be reached. What is remembered leaves out `replay` and `state`. `fresh`:
    * forget what is remembered of this id, and that its owner lives, and read.
    * @throws DirectoryUnavailableError
    */
-  locate: (id: string, how?: { fresh?: boolean }) => Promise<Location>
+  locate: (id: string, how?: { fresh?: boolean, by?: string | undefined }) => Promise<Location>
 
   /**
    * Resolves once this owner (`record.node` at `record.epoch`) is known to be

@@ -28,7 +28,7 @@ export interface Drained {
   handedOver: number
   /** Calls that were in flight when the grace was over, and were answered. */
   finished: number
-  /** Calls that ended with an error, or will, since the time was over. */
+  /** Calls that ended with an error, since the time was over. It counts on while the application closes. */
   lost: number
   /** Milliseconds that it took. */
   took: number
@@ -81,8 +81,7 @@ export interface McpSessions {
   /**
    * Takes this node out of service; await it before `app.close()`. The node
    * leaves the proxy's pool, after `drain.grace` takes no new sessions, calls in
-   * flight get up to `drain.timeout`, then streams end, the server stops to listen, and
-   * each connection serves one more request. With `orphan: 'adopt'`
+   * flight get up to `drain.timeout`, then streams end. With `orphan: 'adopt'`
    * each session is given up as soon as it is idle, and goes on on the node that
    * its client asks next; else it ends with `app.close()`. `signal` cuts grace
    * and timeout short. Called again, it returns the same promise.

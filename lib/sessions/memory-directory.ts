@@ -1,15 +1,19 @@
 import { DirectoryUnavailableError, NodeDuplicateError } from '../errors.ts'
 import { FORMAT } from '../format.ts'
 import { tagOf } from '../session-id.ts'
+import { adoptionPause } from './adoption-pauses.ts'
 import { fromCursor, toCursor } from './cursor.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from './directory.ts'
 
 /** A node of a memory space. */
 export interface MemoryNode { node: NodeIdentity, owner: DirectoryOwner }
 
+/** `failedAt`: when a failed adoption was last counted (performance.now()). */
+interface MemoryRecord extends SessionRecord { failedAt?: number }
+
 /** What memory directories of one process can share. */
 export interface MemorySpace {
-  records: Map<string, SessionRecord>
+  records: Map<string, MemoryRecord>
   /** The live nodes by id. One that is taken out is gone for the others, until it beats again. */
   nodes: Map<string, MemoryNode>
   /** By tag, however long ago. */
@@ -101,7 +105,10 @@ class MemoryDirectory implements SessionDirectory {
   async unclaim ({ id, node, epoch, url, released, lastSeenAt }: SessionRecord): Promise<void> {
     const record = this.#read(id)
     if (!record || !this.#owns(record)) return
-    Object.assign(record, { node, epoch, url, released, lastSeenAt, adoptionFailures: record.adoptionFailures + 1 })
+    Object.assign(record, { node, epoch, url, released, lastSeenAt })
+    if (pauseOf(record) > 0) return
+    record.adoptionFailures++
+    record.failedAt = performance.now()
   }
 
   async giveUp (ids: string[], _bound: number): Promise<void> {
@@ -130,8 +137,8 @@ class MemoryDirectory implements SessionDirectory {
     const record = this.#read(id)
     if (!record) return { status: 'unknown' }
     const owner = this.#ownerOf(record)?.node
-    if (!owner || record.released || record.node === this.#node.id) return { status: 'orphaned', record: { ...record } }
-    return { status: 'misrouted', record: { ...record }, tag: owner.tag, url: owner.url, format: FORMAT }
+    if (!owner || record.released || record.node === this.#node.id) return { status: 'orphaned', record: shown(record) }
+    return { status: 'misrouted', record: shown(record), tag: owner.tag, url: owner.url, format: FORMAT }
   }
 
   /** Who is alive here and who is gone is known at once. */
@@ -155,7 +162,7 @@ class MemoryDirectory implements SessionDirectory {
       .flatMap(id => this.#read(id) ?? [])
       .sort(byNodeAndUse)
       .filter(record => !last || byNodeAndUse(record, last) > 0)
-    const sessions = rest.slice(0, limit).map(record => ({ ...record }))
+    const sessions = rest.slice(0, limit).map(shown)
     const end = sessions.at(-1)
     return end && rest.length > limit ? { sessions, cursor: toCursor([end.node, String(end.lastSeenAt), end.id]) } : { sessions }
   }
@@ -226,7 +233,7 @@ class MemoryDirectory implements SessionDirectory {
     return true
   }
 
-  #read (id: string): SessionRecord | undefined {
+  #read (id: string): MemoryRecord | undefined {
     const record = tagOf(id) === undefined ? undefined : this.#space.records.get(id)
     if (!record || Date.now() - record.lastSeenAt < this.#ttl) return record
     this.#space.records.delete(id)
@@ -246,6 +253,15 @@ class MemoryDirectory implements SessionDirectory {
 /** One that was seen released must be so still: its owner may have taken it back under the same epoch. */
 function isAsSeen (record: SessionRecord, seen: SessionRecord): boolean {
   return record.node === seen.node && record.epoch === seen.epoch && (record.released === true || seen.released !== true)
+}
+
+function pauseOf ({ adoptionFailures, failedAt }: MemoryRecord): number {
+  return failedAt === undefined ? 0 : adoptionPause(adoptionFailures, performance.now() - failedAt)
+}
+
+function shown (record: MemoryRecord): SessionRecord {
+  const { failedAt: _failedAt, ...rest } = record
+  return { ...rest, adoptionPause: pauseOf(record) }
 }
 
 function statusOf ({ node: { id, url, tag }, owner }: MemoryNode): NodeStatus {

@@ -20,10 +20,11 @@ export interface EventStream {
   readonly open: boolean
   /**
    * Writes whole SSE frames. False: the client has yet to take what was
-   * written; `drained` settles when it has or is gone.
+   * written; `drained` settles when it has or is gone. `held`: about how many
+   * bytes its caller holds on to until then.
    */
   write: (frames: string) => boolean
-  drained: () => Promise<void>
+  drained: (held?: number) => Promise<void>
   /** Writes a keep-alive comment, unless something is unread. Must not throw. Called until the connection is gone, also after `end`. */
   ping: () => void
   /** Ends the response. Does nothing when it has ended. */

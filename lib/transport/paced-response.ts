@@ -27,6 +27,8 @@ export class PacedResponse implements EventStream, Holder {
   #ending = false
   #listening = false
   #waiting: Array<() => void> = []
+  /** What those who wait hold on to meanwhile. */
+  #heldBack = 0
 
   constructor (raw: ClientResponse, unsent: Unsent, log: Pick<TransportLog, 'warn'>) {
     this.#raw = raw
@@ -47,10 +49,12 @@ export class PacedResponse implements EventStream, Holder {
     return this.#queue === undefined
   }
 
-  drained (): Promise<void> {
+  drained (held = 0): Promise<void> {
     return new Promise(resolve => {
-      if (this.#queue === undefined || !isOpen(this.#raw)) resolve()
-      else this.#waiting.push(resolve)
+      if (this.#queue === undefined || !isOpen(this.#raw)) return resolve()
+      this.#waiting.push(resolve)
+      this.#heldBack += held
+      if (held > 0) this.#hold(false)
     })
   }
 
@@ -139,14 +143,13 @@ export class PacedResponse implements EventStream, Holder {
       this.#listening = true
       this.#raw.on('drain', () => this.#taken())
     }
-    // Who sends several without waiting holds on to each of them until it is taken.
-    this.#unsent.hold(this, this.sole ? this.buffered : 2 * this.buffered, moved)
+    this.#unsent.hold(this, this.buffered + this.#heldBack, moved)
   }
 
   /** Nothing waits any more. */
   #forget (): void {
     this.#queue = undefined
-    this.#next = this.#queued = 0
+    this.#next = this.#queued = this.#heldBack = 0
     this.#unsent.release(this)
     for (const resolve of this.#waiting.splice(0)) resolve()
   }

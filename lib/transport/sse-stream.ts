@@ -1,7 +1,8 @@
 import type { EventStream, Exchange } from './exchange.ts'
+import { EventKeeping } from './event-keeping.ts'
 import { isExpired } from './events.ts'
-import { eventFrame, isEventId, primingFrame, retryFrame } from './frames.ts'
-import type { EventStore, SessionEvents } from './mcp-server.ts'
+import { eventFrame, primingFrame, retryFrame } from './frames.ts'
+import type { EventStore } from './mcp-server.ts'
 import type { JsonRpcMessage, RequestId } from './messages.ts'
 import { replayInto } from './replay-events.ts'
 import type { Resumed } from './resumption.ts'
@@ -22,14 +23,13 @@ export class SseStream {
   readonly name: string | undefined
   readonly #host: StreamHost
   readonly #group: StreamGroup | undefined
+  readonly #keeping: EventKeeping | undefined
   #out: EventStream | undefined
   #tail: Promise<unknown> | undefined
   /** Made when the first event goes to the store. */
   #waiting: WaitingEvents | undefined
   /** More waits for the store than the node keeps: events go to the client without, until the store has caught up. */
   #overflowed = false
-  /** Told to the store with the first event, and then no more. */
-  #about: { requests: RequestId[] } | undefined
   /** The client holds an event id of this stream. */
   #resumable = false
   /** Counts the resumes: the last one has the stream. */
@@ -40,6 +40,7 @@ export class SseStream {
     this.#host = host
     this.name = name
     this.#group = group
+    this.#keeping = name === undefined ? undefined : new EventKeeping(host, name)
   }
 
   get connected (): boolean {
@@ -58,7 +59,7 @@ export class SseStream {
 
   /** The stream will carry the answers to these requests; an event store that knows sessions is told. */
   answers (requests: RequestId[]): void {
-    this.#about = { requests }
+    this.#keeping?.answers(requests)
   }
 
   /** Begins the stream on its first connection. */
@@ -68,7 +69,7 @@ export class SseStream {
       // The id is on its way: a message that comes now must not think the stream mute.
       this.#resumable = true
       this.#step(async () => {
-        const id = await this.#stored({})
+        const id = await this.#keeping!.store({})
         if (id === undefined) this.#resumable = false
         else this.#out?.write(primingFrame(id))
       })
@@ -83,12 +84,14 @@ export class SseStream {
    */
   send (message: JsonRpcMessage): Promise<void> | undefined {
     const json = JSON.stringify(message)
+    // Whoever asks, or says something about a call, waits with it in its hands; nobody waits with an answer.
+    const held = 'method' in message ? json.length : 0
     if (this.name === undefined || (this.#overflowed && this.connected)) {
-      return this.#write(eventFrame(json)) ? undefined : this.#out?.drained()
+      return this.#write(eventFrame(json)) ? undefined : this.#out?.drained(held)
     }
     this.#waiting ??= new WaitingEvents(this.#host.unsent, passed => this.#overflow(passed))
     const event = this.#waiting.add(message, json)
-    return this.#step(() => this.#keep(event)).then(taken => taken ? undefined : this.#out?.drained())
+    return this.#step(() => this.#keep(event)).then(taken => taken ? undefined : this.#out?.drained(held))
   }
 
   /** Sends one event ahead of everything that waits for the event store, and keeps it nowhere: the session ends. */
@@ -211,7 +214,7 @@ export class SseStream {
   /** Sends an event that was stored; false when the client has fallen behind. */
   async #keep (event: WaitingEvent): Promise<boolean> {
     if (event.message === undefined) return true
-    const id = await this.#stored(event.message)
+    const id = await this.#keeping!.store(event.message)
     const json = this.#waiting!.take(event)
     // It has gone ahead of the store.
     if (json === undefined) return true
@@ -225,22 +228,6 @@ export class SseStream {
     this.#overflowed = true
     this.#after(() => { this.#overflowed = false })
     for (const json of passed) this.#write(eventFrame(json))
-  }
-
-  async #stored (message: object): Promise<string | undefined> {
-    try {
-      const events = this.#host.events!
-      const about = this.#about
-      const id = about === undefined
-        ? await events.storeEvent(this.name!, message)
-        : await (events as SessionEvents).storeEvent(this.name!, message, about)
-      this.#about = undefined
-      if (!isEventId(id)) throw new TypeError('the event store made an id that no header field can carry')
-      return id
-    } catch (error) {
-      this.#host.log.warn('the event store failed; an event is sent without an id', { err: error })
-      return undefined
-    }
   }
 
   #after (action: () => void): void {

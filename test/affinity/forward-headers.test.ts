@@ -86,7 +86,7 @@ t.test('the owner sees what the hooks of the node have left', async t => {
   const node = await startNode(t, owner.url, {
     before: app => app.addHook('onRequest', async ({ headers }) => {
       Object.assign(headers, {
-        'x-user': 'ada', 'x-number': 7, 'x-list': ['a', 'b'], 'x-none': undefined, 'x-null': null, 'X-Upper': 'u', 'x-wide': '\u20ac', 'x-split': 'a\r\nx-evil: 1', 'no name': '1', Connection: 'x'
+        'x-user': 'ada', 'x-number': 7, 'x-list': ['a', 'b'], 'x-none': undefined, 'x-null': null, 'X-Upper': 'u', 'x-wide': '\u20ac', 'x-split': 'a\r\nx-evil: 1', 'no name': '1', Connection: 'x', 'x-object': Object.create(null), 'x-objects': [{}, 'c']
       })
       delete headers['x-secret']
     })
@@ -94,8 +94,8 @@ t.test('the owner sees what the hooks of the node have left', async t => {
   const { status } = await ask(`${node.url}/mcp`, { headers: { 'x-user': 'bob', 'x-secret': 's', 'x-empty': '' }, body: '{}' })
   t.equal(status, 200)
   const { headers } = owner.heard[0]!
-  t.match(headers, { 'x-user': 'ada', 'x-number': '7', 'x-list': 'a, b', 'x-upper': 'u', 'x-empty': '', connection: 'keep-alive' })
-  for (const name of ['x-secret', 'x-none', 'x-null', 'x-wide', 'x-split', 'x-evil', 'no name']) t.equal(headers[name], undefined, name)
+  t.match(headers, { 'x-user': 'ada', 'x-number': '7', 'x-list': 'a, b', 'x-upper': 'u', 'x-objects': 'c', 'x-empty': '', connection: 'keep-alive' })
+  for (const name of ['x-secret', 'x-none', 'x-null', 'x-wide', 'x-split', 'x-evil', 'x-object', 'no name']) t.equal(headers[name], undefined, name)
 })
 
 t.test('the chain of proxies passes as it came; a client without one is named', async t => {

@@ -38,6 +38,10 @@ t.test('an orphan is adopted, also after a hop, unless it cannot be or has faile
   t.strictSame(decide(orphaned, beyond, ann), { do: 'adopt', record })
   t.strictSame(decide(orphaned, beyond, { ...ann, hop: true }), { do: 'adopt', record })
   t.equal(decide({ status: 'orphaned', record: { ...record, adoptionFailures: 2 } }, beyond, ann).do, 'adopt')
+  const paused = { status: 'orphaned', record: { ...record, adoptionFailures: 2, adoptionPause: 1001 } } as const
+  t.strictSame(decide(paused, beyond, ann), { do: 'refuse', reason: 'adoption_failed', retryAfter: 2 })
+  t.strictSame(decide(paused, beyond, { ...ann, hop: true }), { do: 'refuse', reason: 'not_owner' })
+  t.strictSame(decide(paused, letter, ann), { do: 'refuse', reason: 'orphaned' })
   t.strictSame(decide({ status: 'orphaned', record: { ...record, adoptionFailures: 3 } }, beyond, ann), { do: 'refuse', reason: 'orphaned' })
   t.strictSame(decide({ status: 'orphaned', record: { ...record, replay: undefined } }, beyond, ann), { do: 'refuse', reason: 'orphaned' })
 })

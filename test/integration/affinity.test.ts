@@ -177,13 +177,22 @@ t.test('an adoption that fails leaves the record, is counted, and is given up af
   const ids = [await open(a!.url), await open(a!.url)]
   const before = await connect(t, redis).hgetall(`${keyPrefix}session:${ids[0]!}`)
   await a!.app.close()
-  for (const failures of [1, 2, 3]) {
-    const answer = await inSession(b!.url, ids[0]!, call('count'))
-    t.match(answer, { status: 503, headers: { 'retry-after': /\d/ }, body: { id: 2, error: { data: { reason: 'adoption_failed' } } } })
-    t.match(await connect(t, redis).hgetall(`${keyPrefix}session:${ids[0]!}`), { node: before['node'], adoptionFailures: String(failures) })
+  const raw = connect(t, redis)
+  const record = (i: number): string => `${keyPrefix}session:${ids[i]!}`
+  /** Its pause is over. */
+  const later = (i: number): Promise<unknown> => raw.hincrby(record(i), 'adoptionFailedAt', -60_000)
+  for (const [failures, pause] of [[1, '5'], [2, '30'], [3, '2']] as const) {
+    const answers = [await inSession(b!.url, ids[0]!, call('count'))]
+    // A client that tries again at once does not use the attempts up.
+    if (failures < 3) for (let i = 0; i < 3; i++) answers.push(await inSession(b!.url, ids[0]!, call('count')))
+    for (const answer of answers) t.match(answer, { status: 503, body: { id: 2, error: { data: { reason: 'adoption_failed' } } } })
+    t.equal(answers[0]!.headers['retry-after'], pause)
+    t.match(await raw.hgetall(record(0)), { node: before['node'], adoptionFailures: String(failures) })
+    await later(0)
   }
   t.match(await inSession(b!.url, ids[0]!, call('count')), { status: 404, body: { error: { data: { reason: 'orphaned' } } } })
   t.equal((await inSession(b!.url, ids[1]!, call('count'))).status, 503)
+  await later(1)
   broken = false
   t.equal(text(await inSession(b!.url, ids[1]!, call('count'))), '1', 'a later attempt may succeed')
   t.equal(b!.app.mcpSessions.size, 1)

@@ -1,6 +1,7 @@
 // A node that leaves: the pool first, then its calls, then its streams.
 import t from 'tap'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { request } from 'undici'
 import { startApp } from '../fixtures/app.ts'
@@ -64,7 +65,7 @@ t.test('a node that leaves waits for the calls that it passes on, and ends the s
   const redis = await startRedis(t)
   const keyPrefix = `test:${randomUUID()}:`
   const start = async (id: string): ReturnType<typeof startApp> => startApp(t, {
-    redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 100 }, drain: { grace: 0, timeout: 30_000 }
+    redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 100 }, responseMode: 'json', drain: { grace: 0, timeout: 30_000 }
   }, { fastify: { forceCloseConnections: true } })
   const [owner, draining, closing] = [await start('owner'), await start('draining'), await start('closing')]
   await until('all nodes are known', async () => (await owner.app.mcpSessions.nodes()).length === 3)
@@ -85,6 +86,7 @@ t.test('a node that leaves waits for the calls that it passes on, and ends the s
     release()
     t.equal((await answer).body.result.content[0].text, 'released')
     await done
+    await leaving.app.close()
     t.equal(await streamed, '', 'ended, not broken off')
   }
   await waitsForACall(draining, () => draining.app.mcpSessions.drain())
@@ -109,18 +111,75 @@ t.test('a call that is passed on and takes longer than a node has to leave ends 
   release()
 })
 
-t.test('app.close() alone lets calls in flight finish', async t => {
-  const { app, url } = await startApp(t, {}, { fastify: { forceCloseConnections: false } })
-  const id = await open(url)
+t.test('app.close() alone lets calls in flight finish, with everything else of Fastify as it is by default', async t => {
+  const redis = await startRedis(t)
+  const keyPrefix = `test:${randomUUID()}:`
+  const start = async (id: string): ReturnType<typeof startApp> => startApp(t, {
+    redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 1000 }, orphan: 'adopt', responseMode: 'json', drain: { grace: 0, timeout: 60_000 }
+  }, { fastify: { forceCloseConnections: false, pluginTimeout: 6000 } })
+  const [leaving, other] = [await start('leaving'), await start('other')]
+  await until('both nodes are known', async () => (await leaving.app.mcpSessions.nodes()).length === 2)
+  const { app, url } = leaving
+  const [id, another] = [await open(url), await open(url)]
   let release = (): void => {}
   waiting.set(id, go => { release = go })
   const answer = inSession(url, id, call('wait'))
   await until('the call is in flight', () => app.mcpSessions.get(id)!.busy)
+
+  const begun = performance.now()
   const closed = app.close()
+  await until('the other session is given up', () => app.mcpSessions.size === 1)
+  t.equal((await inSession(url, another, call('count'))).body.result.content[0].text, '1', 'it goes on elsewhere, through this node')
+  t.equal((await send(url, { body: initialize })).status, 200, 'as new sessions do')
+  await until('a preClose hook would have had its time', () => performance.now() - begun > 6500)
   release()
   t.equal((await answer).body.result.content[0].text, 'released')
   await closed
-  t.equal(app.mcpSessions.counters.ended.shutdown, 1)
+  t.equal(app.mcpSessions.counters.ended.handed_over, 2)
+  t.equal(other.app.mcpSessions.size, 2)
+})
+
+t.test('a drain waits for a server that is still being made', async t => {
+  let make = (): void => {}
+  const { app, url } = await startApp(t, {
+    drain: { grace: 0, timeout: 60_000 },
+    createServer: async () => {
+      await new Promise<void>(resolve => { make = resolve })
+      return createServer()
+    }
+  })
+  const opened = send(url, { body: initialize })
+  await until('a server is being made', () => make.length === 1)
+  const drained = app.mcpSessions.drain()
+  await until('no new sessions are taken', async () => (await send(url, { body: initialize })).status === 503)
+  make()
+  t.equal((await opened).status, 200)
+  t.match(await drained, { lost: 0 })
+})
+
+t.test('the last request of a connection is served, and its answer says that it was the last', async t => {
+  const { app, url } = await startApp(t, { node: { url: `http://127.0.0.1:${await freePort()}` }, drain: { grace: 0, timeout: 60_000 } }, { fastify: { forceCloseConnections: false } })
+  const id = await open(url)
+  const { hostname, port, host, pathname } = new URL(url)
+  const accepted = once(app.server, 'connection')
+  const socket = connectTcp(Number(port), hostname)
+  t.teardown(() => socket.destroy())
+  await accepted
+  const text = JSON.stringify(call('count'))
+  let received = ''
+  socket.on('data', data => { received += data })
+  // On its way while the node drains.
+  socket.write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Session-Id: ${id}\r\n`)
+  await app.mcpSessions.drain()
+  t.ok(app.server.listening, 'a drained node serves until it closes')
+  const closed = app.close()
+  await until('nobody listens', () => !app.server.listening)
+  t.equal((await request(url, { method: 'POST' }).catch(error => error)).code, 'ECONNREFUSED')
+  socket.write(`Content-Length: ${text.length}\r\n\r\n${text}`)
+  await until('it is answered', () => received.includes('"result"'))
+  t.match(received, /^connection: close\r$/mi)
+  await until('the connection is closed', () => socket.closed)
+  await closed
 })
 
 t.test('a client that stalls its connection holds up Fastify, but not the clean-up of Redis', async t => {

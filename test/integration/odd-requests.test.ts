@@ -40,6 +40,7 @@ async function hooks (app: FastifyInstance): Promise<void> {
   app.addHook('onRequest', async request => {
     request.headers['x-user'] = `${request.headers.authorization ?? 'nobody'}`.replace('Bearer ', '')
     delete request.headers['x-internal']
+    if (request.headers['x-grow'] !== undefined) request.headers['x-grown'] = 'g'.repeat(Number(request.headers['x-grow']))
   })
   app.addHook('preParsing', async (request, _reply, payload) => {
     if (request.headers['content-encoding'] !== 'gzip') return payload
@@ -212,6 +213,15 @@ t.test('header fields, however large or many', async t => {
     'more fields than Node keeps': { gives: [431, 'headers_too_large'], with: many(1500) },
     'GET with too much': { gives: [431, 'headers_too_large'], method: 'GET', with: [long(15_500)] },
     'DELETE with too much': { gives: [431, 'headers_too_large'], method: 'DELETE', with: [long(15_500)] }
+  })
+
+  await t.test('with what a hook adds on top', async t => {
+    for (const request of [requestOf({ gives: [200], with: [long(15_000), 'X-Grow: 3000'] }, await openSession(nodes[0].url)),
+      requestOf({ gives: [200], method: 'GET', with: [long(15_000), 'X-Grow: 3000'] }, await openSession(nodes[0].url))]) {
+      const answer = await exchange(nodes[1].url, request)
+      t.equal(answer.status, 431)
+      t.equal(JSON.parse(answer.body).error.data.reason, 'headers_too_large', 'a clear answer at once, though the owner itself would take it')
+    }
   })
 
   await t.test('up to the last byte that the owner takes', async t => {

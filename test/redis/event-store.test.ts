@@ -123,8 +123,10 @@ t.test('a name that ids cannot carry is refused, and another session\'s', async 
 
 t.test('an append that is sent twice has one entry, and the id that it had', async t => {
   const key = `${randomPrefix()}events:x`
-  const append = (sequence: number, known: string, { token = 'a', generation = '0' } = {}) =>
-    client.eval(appendEvent.lua, 1, key, token, String(sequence), generation, known, '1000', '60000', 's', JSON.stringify(note(sequence))) as Promise<string | null>
+  const append = async (sequence: number, known: string, { token = 'a', generation = '0' } = {}) => {
+    const appended = await client.eval(appendEvent.lua, 1, key, token, String(sequence), generation, known, '1000', '60000', 's', JSON.stringify(note(sequence)), '', '1000000', '', '0')
+    return (appended as [string, string] | null)?.[0]
+  }
   const first = await append(1, '0-0')
   const second = await append(2, first!)
   const third = await append(3, first!)
@@ -168,6 +170,84 @@ t.test('trimmed by count: expired, never a gap', async t => {
     await t.rejects(replay(store, id), EXPIRED)
   }
   t.same((await replay(events, ids[2]!)).ids, ids.slice(3))
+})
+
+t.test('trimmed by bytes: what is kept is bounded, and expired, never a gap', async t => {
+  const keyPrefix = randomPrefix()
+  const store = storeOn(t, client, { keyPrefix, maxBytes: 100_000 })
+  const { events, names, sessionId } = incarnation(store)
+  const key = `${keyPrefix}events:${sessionId}`
+  const kept = async (): Promise<number> => (await client.xrange(key, '-', '+')).reduce((sum, [, fields]) => sum + fields[3]!.length, 0)
+  const stream = names.next('post')
+  const ids: string[] = []
+  for (let n = 0; n < 60; n++) {
+    // Small ones and large ones, and at times several streams at once.
+    const length = [10, 4000, 30_000][n % 3]!
+    const [id] = await Promise.all([stream, names.next('post')].map(name => events.storeEvent(name, { ...note(n), text: 'x'.repeat(length) })))
+    ids.push(id!)
+    t.ok(await kept() <= 100_000 + 30_000, `after ${n}: ${await kept()}`)
+  }
+  t.ok(await kept() > 30_000)
+  await t.rejects(replay(events, ids[30]!), EXPIRED)
+  t.same((await replay(events, ids[57]!)).ids, ids.slice(58))
+  const rival = incarnation(store, sessionId)
+  await rival.events.takeOver()
+  for (let n = 0; n < 10; n++) await rival.events.storeEvent(stream, { ...note(n), text: 'x'.repeat(30_000) })
+  t.ok(await kept() <= 100_000, 'an adopter knows the size as well')
+})
+
+t.test('the newest event is kept whatever its size, and the one that its client resumes from', async t => {
+  const keyPrefix = randomPrefix()
+  const store = storeOn(t, client, { keyPrefix, maxBytes: 10_000 })
+  for (const events of [incarnation(store), undefined]) {
+    const stream = events?.names.next('post') ?? 'somebody-elses'
+    const to = events?.events ?? store
+    const first = await to.storeEvent(stream, {})
+    const big = await to.storeEvent(stream, { ...note(1), text: 'x'.repeat(1_000_000) })
+    t.same((await replay(to, first)).ids, [big])
+    await to.storeEvent(stream, note(2))
+    const last = await to.storeEvent(stream, note(3))
+    await t.rejects(replay(to, first), EXPIRED)
+    t.same((await replay(to, big).catch(() => ({ ids: [last] }))).ids.at(-1), last)
+    const key = `${keyPrefix}events:${events?.sessionId ?? stream}`
+    t.ok(await client.strlen(key).catch(() => client.memory('USAGE', key) as Promise<number>) < 100_000, 'it goes with the next but one')
+  }
+})
+
+t.test('entries of before there were sizes are read, taken over, and let go of', async t => {
+  const keyPrefix = randomPrefix()
+  const store = storeOn(t, client, { keyPrefix, maxBytes: 50_000 })
+  const old = incarnation(store)
+  const stream = old.names.next('post')
+  const key = `${keyPrefix}events:${old.sessionId}`
+  const ids: string[] = []
+  for (let n = 0; n < 10; n++) {
+    ids.push(String(await client.xadd(key, '*', 's', stream, 'd', JSON.stringify({ ...note(n), text: 'x'.repeat(8000) }), 'p', 'old', 'n', String(n), 'g', '0', ...(n > 4 ? ['q', '7'] : []))))
+  }
+  const young = incarnation(store, old.sessionId)
+  await young.events.takeOver()
+  const { messages } = await replay(young.events, `${stream}/${ids[8]!}`)
+  t.match(messages, [note(9), lost(7)])
+  for (let n = 0; n < 20; n++) await young.events.storeEvent(stream, { ...note(n), text: 'x'.repeat(8000) })
+  const kept = await client.xrange(key, '-', '+')
+  t.ok(kept.length <= 7 && kept.length > 4, `${kept.length} are kept`)
+})
+
+t.test('no script looks at more than its share of a large log', async t => {
+  const keyPrefix = randomPrefix()
+  const store = storeOn(t, client, { keyPrefix, maxBytes: 1_000_000_000, maxEvents: 100_000 })
+  const old = incarnation(store)
+  const stream = old.names.next('post')
+  const first = await old.events.storeEvent(stream, {}, { requests: ['a', 'b'] })
+  for (let n = 0; n < 30; n++) await old.events.storeEvent(stream, { ...note(n), text: 'x'.repeat(500_000) })
+  for (let n = 0; n < 400; n++) await old.events.storeEvent(stream, note(n))
+  const young = incarnation(store, old.sessionId)
+  const key = `${keyPrefix}events:${old.sessionId}`
+  const taking = await countCommands(server, () => young.events.takeOver(), key)
+  t.ok(taking.filter(([name]) => /^eval/i.test(name!)).length >= 30 / 3 + 4, 'it takes turns')
+  const { messages } = await replay(young.events, first)
+  t.equal(messages.length, 432)
+  t.match(messages.slice(-2), [lost('a'), lost('b')])
 })
 
 t.test('trimmed by age: expired, whether its session goes on or not', async t => {
@@ -252,10 +332,10 @@ t.test('a takeover that is sent twice is one, and does not take back what anothe
   const old = incarnation(store)
   await old.events.storeEvent(old.names.next('post'), {}, { requests: [1] })
   const key = `${keyPrefix}events:${old.sessionId}`
-  const takeOver = (token: string) => client.eval(takeOverEvents.lua, 1, key, token, '1000', '60000', '{}')
-  const taken = await takeOver('a')
-  t.same(await takeOver('a'), taken)
-  t.equal(await client.xlen(key), 3, 'the event, the marker, the error')
+  const takeOver = (token: string) => client.eval(takeOverEvents.lua, 1, key, token, '1000', '60000', '0-0', '0', '0', '', '')
+  const taken = await takeOver('a') as string[]
+  t.same((await takeOver('a') as string[]).slice(0, 6), taken.slice(0, 6))
+  t.equal(await client.xlen(key), 2, 'the event and the marker')
   const next = incarnation(store, old.sessionId)
   await next.events.takeOver()
   await next.events.takeOver()

@@ -2,7 +2,6 @@ import t, { type Test } from 'tap'
 import { redisKeys } from '../../lib/redis/keys.ts'
 import { Link } from '../../lib/redis/link.ts'
 import { listPage } from '../../lib/redis/listing.ts'
-import { Neighbours } from '../../lib/redis/neighbours.ts'
 import { NodeRegistry } from '../../lib/redis/node-registry.ts'
 import { Unreadable } from '../../lib/redis/unreadable.ts'
 import { identity } from '../fixtures/directory-node.ts'
@@ -17,7 +16,7 @@ async function setUp (t: Test) {
   const keys = redisKeys(randomPrefix())
   const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
   const unreadable = new Unreadable(keptLog())
-  const registry = new NodeRegistry({ link, keys, node: identity('a'), heartbeat: 1000, options: undefined, neighbours: new Neighbours(undefined, keptLog()), unreadable, onFailed: err => { throw err } })
+  const registry = new NodeRegistry({ link, keys, node: identity('a'), heartbeat: 1000, unreadable, onFailed: err => { throw err } })
   const enter = async (node: string, score: number, id: string, owner: string | undefined = node) => {
     await raw.sadd(keys.nodes, node)
     await raw.zadd(keys.index(node), score, id)

@@ -53,7 +53,7 @@ t.test('what was read in doubt is no evidence when the doubt is over', async t =
   const doubt = new Doubt(0)
   const raised = () => { doubt.raise() }
   const owners = new OwnerCache()
-  const registry = { latest: () => new Map(), alive: async () => new Map(), owner: async () => during() }
+  const registry = { latest: () => new Map(), alive: async () => new Map(), lastSeen: () => undefined, owner: async () => during() }
   const absent = { run: async () => { during(); return [] } }
   const id = newSessionId(node.tag)
   const reader = new RecordReader({ link: absent, registry, doubt, unreadable: new Unreadable(keptLog()), keys: { session: () => '' } } as unknown as ConstructorParameters<typeof RecordReader>[0])

@@ -41,9 +41,16 @@ t.test('a record comes out of its hash', async t => {
     state: '[1]',
     adoptionFailures: 2,
     owner: { format: 1, reached: true },
-    reader: 0
+    reader: 0,
+    adoptionPause: 0
   })
   t.equal(fromHash('id', []), undefined)
+})
+
+t.test('an adoption that failed leaves a pause, however wrong the clocks are', async t => {
+  for (const [ago, pause] of [['0', 30_000], ['29000', 1000], ['30000', 0], ['-3600000', 30_000], ['x', 30_000]] as const) {
+    t.equal(read({ adoptionFailedAgo: ago }).adoptionPause, pause, ago)
+  }
 })
 
 t.test('fields that make no sense are dropped, and spoil nothing else', async t => {

@@ -40,3 +40,21 @@ t.test('a Redis that hangs is found out all the same, however slow it was', asyn
   server.resume()
   await until('it is back', () => a.log.lines.some(({ message }) => message.endsWith('answers again')))
 })
+
+t.test('a Redis that is busy with somebody\'s script serves nobody, whatever it says', async t => {
+  const server = await startRedis(t)
+  const [admin, other] = [connect(t, server), connect(t, server)]
+  const a = await startNode(t, connect(t, server), { keyPrefix: randomPrefix(), heartbeat: 300 })
+  await admin.config('SET', 'busy-reply-threshold', '20')
+  const endless = other.eval('while true do end', 0).catch(() => {})
+  await until('it is busy', () => admin.ping().then(() => false, () => true))
+  const record = a.node.open()
+  t.equal(await a.directory.add(record), false)
+  await t.rejects(a.directory.locate(newSessionId(a.node.identity.tag)), { code: 'MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE' })
+  await until('it was tried for a while', () => a.node.beats > 6)
+  t.match(a.log.lines.map(({ message }) => message), [/does not answer/], 'one line, and not that it answers again')
+  await admin.script('KILL')
+  await endless
+  await until('it is back', () => a.log.lines.some(({ message }) => message.endsWith('answers again')))
+  await until('the record is written', async () => (await a.directory.list({ limit: 1 }).catch(() => ({ sessions: [] }))).sessions.length === 1)
+})

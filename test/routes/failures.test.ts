@@ -136,6 +136,29 @@ t.test('the application\'s own HTTP errors pass as they are', async t => {
   t.match(await send(replies.url, { body: initialize }), { status: 402, body: { pay: true } })
 })
 
+t.test('an error handler of the route gets those errors, and none of ours', async t => {
+  const { url } = await startApp(t, {
+    principal: ({ headers }) => { throw headers.authorization === undefined ? new Unauthorized() : new Error(SECRET) },
+    routeOptions: { bodyLimit: 1000, errorHandler: (error, _request, reply) => { reply.code(error.statusCode ?? 500).send({ mine: error.message }) } }
+  })
+  t.match(await send(url, { body: initialize }), { status: 401, body: { mine: 'who are you?' } })
+  t.match(await send(url, { body: initialize, headers: { authorization: 'x' } }), { status: 500, body: { error: { data: { reason: 'auth_failed' } } } })
+  t.match(await send(url, { body: 'x'.repeat(1001) }), { status: 413, body: { error: { data: { reason: 'body_too_large' } } } })
+})
+
+t.test('what nobody expected', async t => {
+  // A hook that leaves fields which no request has: the plugin's own code fails on them.
+  for (const [name, requests] of Object.entries({
+    accept: [{ body: initialize }, { method: 'GET' as const }],
+    origin: [{ body: initialize }, { method: 'GET' as const }, { method: 'DELETE' as const }, { method: 'PUT' as const }]
+  })) {
+    for (const request of requests) {
+      const node = await startApp(t, {}, { before: app => app.addHook('onRequest', async ({ headers }) => { Object.assign(headers, { [name]: 7 }) }) })
+      isOurs(t, node, await send(node.url, request), { reason: 'internal', id: null, said: /is not a function/ })
+    }
+  }
+})
+
 const redis = await startRedis(t)
 
 /** Nodes that adopt from each other. */
