@@ -103,7 +103,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     log: app.log
   })
   const adoption = adopt ? new Adoption({ sessions, directory, owners: owners!, log: app.log }) : undefined
-  const watch = forwarder && new OwnerWatch({ directory, forwarder, beat: heartbeat })
+  const watch = forwarder && new OwnerWatch({ forwarder, beat: heartbeat, log: app.log })
   const forwarded = { count: 0 }
   const underWay = { calls: new UnderWay(), streams: new UnderWay() }
   const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, owners, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })

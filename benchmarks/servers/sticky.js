@@ -12,6 +12,8 @@ import { KEEP_ALIVE } from './keep-alive.js'
 
 const [url, responseMode, port, mark] = process.argv.slice(2)
 const redis = new Redis(url)
+// One measurement takes Redis away.
+redis.on('error', () => {})
 const app = Fastify({ keepAliveTimeout: KEEP_ALIVE })
 
 await app.register(mcpSticky, {

@@ -234,8 +234,8 @@ export class Affinity {
 
   #passOn ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>, url: string): Promise<Forwarded> {
     const { forwarder, watch } = this.#parts
-    const answer = forwarder!.forward(request, reply, url, { decline: status => status === NOT_OWNER || status === FIELDS_TOO_LARGE, lastWords })
-    return watch?.during(url, answer) ?? answer
+    watch?.wake()
+    return forwarder!.forward(request, reply, url, { decline: status => status === NOT_OWNER || status === FIELDS_TOO_LARGE, lastWords })
   }
 
   #outcome ({ request }: Errand, forwarded: Forwarded, format: number): Found | Undone {

@@ -6,17 +6,27 @@ import type { Dispatcher } from 'undici'
 const ANSWER_FIELDS = 1024 * 1024
 
 /**
+ * Milliseconds that a connection is kept without use, and after which the
+ * system probes one on which an answer is awaited. Where a firewall forgets a
+ * connection, or a host vanishes, what is sent on it gets lost without a word;
+ * to open a new one costs little, and fails before anything is sent.
+ */
+const IDLE = 4000
+
+/**
  * Connections to the other nodes: kept alive, no pipelining, and no limit to
  * their number or to the time an answer takes.
  */
 export class OwnerPools {
   readonly #pools = new Map<string, Dispatcher>()
+  /** Those that answer what they have begun, and nothing more. */
+  readonly #retired = new Set<Dispatcher>()
   readonly #connect: buildConnector.connector
   #closed = false
 
   /** `connectTimeout` in milliseconds; undici keeps it to within half a second. */
   constructor (connectTimeout: number) {
-    const connect = buildConnector({ timeout: connectTimeout })
+    const connect = buildConnector({ timeout: connectTimeout, keepAlive: true, keepAliveInitialDelay: IDLE })
     // TLS names no host by its address; the certificate is compared with the address all the same.
     this.#connect = ({ servername, ...options }, callback) => {
       connect(servername === undefined || isIP(servername) !== 0 ? options : { ...options, servername }, callback)
@@ -28,29 +38,38 @@ export class OwnerPools {
     return this.#pools.get(url) ?? this.#open(url)
   }
 
-  /** Breaks off everything that is under way to a node. */
-  abandon (url: string, error: Error): void {
+  /** New requests to a node get new connections; what is under way goes on. */
+  retire (url: string): void {
     const pool = this.#pools.get(url)
+    if (pool === undefined) return
     this.#pools.delete(url)
-    pool?.destroy(error, done)
+    this.#retired.add(pool)
+    pool.close(() => { this.#retired.delete(pool) })
   }
 
   /** Breaks off everything that is under way now. */
-  abandonAll (error: Error): void {
-    for (const url of this.#pools.keys()) this.abandon(url, error)
+  breakOff (error: Error): void {
+    for (const pool of this.#all()) pool.destroy(error, done)
   }
 
   /** Breaks off everything, for good. */
   async close (error: Error): Promise<void> {
     this.#closed = true
-    const pools = [...this.#pools.values()]
+    await Promise.all(this.#all().map(pool => pool.destroy(error)))
+  }
+
+  #all (): Dispatcher[] {
+    const pools = [...this.#pools.values(), ...this.#retired]
     this.#pools.clear()
-    await Promise.all(pools.map(pool => pool.destroy(error)))
+    this.#retired.clear()
+    return pools
   }
 
   #open (url: string): Dispatcher {
     if (this.#closed) throw new Error('nothing is forwarded any more')
-    const pool = new Pool(url, { connect: this.#connect, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: ANSWER_FIELDS })
+    const pool = new Pool(url, {
+      connect: this.#connect, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: IDLE, keepAliveMaxTimeout: IDLE, maxHeaderSize: ANSWER_FIELDS
+    })
     const { protocol, hostname } = new URL(url)
     const dispatcher = protocol === 'https:' ? pool.compose(named(hostname)) : pool
     this.#pools.set(url, dispatcher)

@@ -2,13 +2,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { onResponseEnd } from '../transport/client-response.ts'
 import type { Unsent } from '../transport/unsent.ts'
+import { answers } from './answers.ts'
 import { pathOf, PROOF, requestFields } from './forward-headers.ts'
 import { OwnerPools } from './forward-pools.ts'
 import type { Proofs } from '../security/proofs.ts'
-import { answers } from './answers.ts'
 import { hopTo, isProvenNotMine } from './hop-proof.ts'
 import { Relay } from './relay.ts'
 import type { Forwarded, ForwardOptions } from './relay.ts'
+import { Way } from './way.ts'
 
 export type { Forwarded, ForwardOptions } from './relay.ts'
 
@@ -24,6 +25,7 @@ export class Forwarder {
   /** Apart from the calls: streams stay for hours, and undici looks past every busy connection of a pool for a free one. */
   readonly #streams: OwnerPools
   readonly #open = new Set<Relay>()
+  readonly #ways = new Map<string, Way>()
   #leaving = false
 
   /** `proofs`: for the other nodes, that this is one of them. `connectTimeout` in milliseconds. */
@@ -43,13 +45,21 @@ export class Forwarder {
   forward (request: FastifyRequest, reply: FastifyReply, url: string, options: ForwardOptions): Promise<Forwarded> {
     return new Promise(resolve => {
       const stream = request.method === 'GET'
+      const way = this.#wayTo(url)
       const proof = this.#proofs?.make(hopTo(url, request))
       const relay = new Relay(reply, this.#unsent, {
         ...options,
         leaving: () => stream && this.#leaving,
         proven: answer => proof !== undefined && isProvenNotMine(this.#proofs!, answer[PROOF], proof)
-      }, resolve)
+      }, way, forwarded => {
+        this.#tidy(url, way)
+        resolve(forwarded)
+      })
       if (relay.settled) return
+      if (way.shut !== undefined) {
+        way.shut = performance.now()
+        return relay.breakOff(new Error('the owner has not answered since what was sent to it got lost'))
+      }
       if (stream) {
         this.#open.add(relay)
         onResponseEnd(reply.raw, () => this.#open.delete(relay))
@@ -69,19 +79,35 @@ export class Forwarder {
     })
   }
 
-  /** Whether the node at `url` answers at all within a second. Never rejects. */
+  /** Whether the node at `url` answers, over new connections. Never rejects. */
   answers (url: string): Promise<boolean> {
-    return answers(() => this.#calls.to(url), BOUND)
+    return answers(url)
+  }
+
+  /** The ways on which answers are awaited, and those that are shut, by the nodes' urls. */
+  get ways (): ReadonlyMap<string, Way> {
+    return this.#ways
   }
 
   /**
-   * Breaks off everything that is under way to a node that is known to be
-   * dead: a host that vanished closes no connections.
+   * What is sent to a node gets lost: breaks off what was heard nothing of
+   * since `time` (performance.now()), and sends nothing more until the way is
+   * opened. A host that vanished closes no connections.
    */
-  abandon (url: string): void {
-    const error = new Error('the owner is gone')
-    this.#calls.abandon(url, error)
-    this.#streams.abandon(url, error)
+  shut (url: string, time: number): void {
+    const way = this.#wayTo(url)
+    way.shut ??= performance.now()
+    this.#calls.retire(url)
+    this.#streams.retire(url)
+    way.breakOff(time, new Error('the owner has fallen silent'))
+  }
+
+  /** A way that was shut may lead to its node again. */
+  open (url: string): void {
+    const way = this.#ways.get(url)
+    if (way === undefined) return
+    way.shut = undefined
+    this.#tidy(url, way)
   }
 
   /** Ends the streams that come from other nodes, and those that open from now on: their clients open them again elsewhere. */
@@ -93,12 +119,22 @@ export class Forwarder {
   /** Breaks off everything that is under way now. */
   breakOff (): void {
     const error = new Error('this node is closing')
-    for (const pools of [this.#calls, this.#streams]) pools.abandonAll(error)
+    for (const pools of [this.#calls, this.#streams]) pools.breakOff(error)
   }
 
   /** Breaks off everything that is under way; nothing is forwarded any more. */
   async close (): Promise<void> {
     const error = new Error('this node is closing')
     await Promise.all([this.#calls.close(error), this.#streams.close(error)])
+  }
+
+  #wayTo (url: string): Way {
+    let way = this.#ways.get(url)
+    if (way === undefined) this.#ways.set(url, way = new Way())
+    return way
+  }
+
+  #tidy (url: string, way: Way): void {
+    if (way.awaited.size === 0 && way.shut === undefined && this.#ways.get(url) === way) this.#ways.delete(url)
   }
 }

@@ -1,55 +1,78 @@
-import type { SessionDirectory } from '../sessions/directory.ts'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Forwarder } from './forwarder.ts'
+import type { Way } from './way.ts'
+
+/** Beats without a sign of an owner, until it is asked. */
+const SILENCE = 2
+/** Beats for which a way stays shut that nobody wants to go. */
+const FORGOTTEN = 15
+
+export interface OwnerWatchParts {
+  forwarder: Pick<Forwarder, 'ways' | 'answers' | 'shut' | 'open'>
+  /** Milliseconds. */
+  beat: number
+  log: Pick<FastifyBaseLogger, 'warn'>
+}
 
 /**
- * Looks once a beat after the owners whose answers are awaited: a process that
- * is frozen, or a host that vanished, closes no connections. What is under way
- * to an owner that has no heartbeat any more, and does not answer when it is
- * asked, is broken off.
+ * Looks once a beat after the owners whose answers are awaited: a network that
+ * drops packets, a host that vanished, a process that is frozen close no
+ * connections. An owner that has been silent is asked over new ones: a handler
+ * may think as long as it likes, while its process answers. If that stays
+ * silent as well, what is under way ends, and nothing more is sent there until
+ * it answers. Whether the owner has a heartbeat says nothing of the way to it.
  */
 export class OwnerWatch {
-  readonly #directory: Pick<SessionDirectory, 'nodes'>
-  readonly #forwarder: Forwarder
-  readonly #beat: number
-  /** Urls of owners, and how many requests each is answering. */
-  readonly #awaited = new Map<string, number>()
+  readonly #parts: OwnerWatchParts
+  readonly #asking = new Map<string, Promise<void>>()
   #timer: NodeJS.Timeout | undefined
 
-  /** `beat` in milliseconds. */
-  constructor ({ directory, forwarder, beat }: { directory: Pick<SessionDirectory, 'nodes'>, forwarder: Forwarder, beat: number }) {
-    this.#directory = directory
-    this.#forwarder = forwarder
-    this.#beat = beat
+  constructor (parts: OwnerWatchParts) {
+    this.#parts = parts
   }
 
-  /** Watches the owner at `url` until the promise, its answer to a request, is settled. */
-  async during<T> (url: string, answer: Promise<T>): Promise<T> {
-    this.#awaited.set(url, (this.#awaited.get(url) ?? 0) + 1)
-    this.#timer ??= this.#next()
-    try {
-      return await answer
-    } finally {
-      const left = this.#awaited.get(url)! - 1
-      if (left === 0) this.#awaited.delete(url)
-      else this.#awaited.set(url, left)
+  /** Something is about to be sent. */
+  wake (): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.#look()
+      if (this.#parts.forwarder.ways.size > 0) this.wake()
+    }, this.#parts.beat).unref()
+  }
+
+  #look (): void {
+    const { forwarder, beat } = this.#parts
+    const now = performance.now()
+    for (const [url, way] of forwarder.ways) {
+      if (this.#asking.has(url)) continue
+      if (way.shut !== undefined) {
+        if (way.shut < now - FORGOTTEN * beat) forwarder.open(url)
+        else this.#ask(url, () => this.#reopen(url))
+      } else if (way.silentSince(now - SILENCE * beat)) {
+        this.#ask(url, () => this.#question(url, way))
+      }
     }
   }
 
-  #next (): NodeJS.Timeout {
-    return setTimeout(() => {
-      // A directory that cannot say who lives is no evidence that somebody does not.
-      this.#look().catch(() => {}).finally(() => {
-        this.#timer = this.#awaited.size === 0 ? undefined : this.#next()
-      })
-    }, this.#beat).unref()
+  #ask (url: string, question: () => Promise<void>): void {
+    this.#asking.set(url, question().finally(() => this.#asking.delete(url)))
   }
 
-  async #look (): Promise<void> {
-    if (this.#awaited.size === 0) return
-    const alive = new Set((await this.#directory.nodes()).map(({ url }) => url))
-    await Promise.all([...this.#awaited.keys()].map(async url => {
-      if (alive.has(url) || await this.#forwarder.answers(url)) return
-      this.#forwarder.abandon(url)
-    }))
+  async #question (url: string, way: Way): Promise<void> {
+    const { forwarder, beat, log } = this.#parts
+    const asked = performance.now()
+    if (await forwarder.answers(url)) return way.worked(asked)
+    // What is heard while it is being asked, as after a pause of this process, tells more than the questions.
+    if (!way.silentSince(asked - SILENCE * beat)) return
+    log.warn({ url, awaited: way.awaited.size }, 'a node has fallen silent: what it was to answer ends as owner_lost, and nothing is sent to it until it answers')
+    forwarder.shut(url, asked)
+  }
+
+  async #reopen (url: string): Promise<void> {
+    const { forwarder, log } = this.#parts
+    const asked = performance.now()
+    if (!await forwarder.answers(url)) return forwarder.shut(url, asked)
+    forwarder.open(url)
+    log.warn({ url }, 'a node that had fallen silent answers again')
   }
 }

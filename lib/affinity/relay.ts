@@ -7,6 +7,7 @@ import { PacedResponse } from '../transport/paced-response.ts'
 import type { Unsent } from '../transport/unsent.ts'
 import { answerFields } from './forward-headers.ts'
 import { RelayedEvents } from './relay-events.ts'
+import type { Awaited, Way } from './way.ts'
 
 /** What came of a forwarded request. */
 export type Forwarded =
@@ -36,24 +37,31 @@ const LEFT = new Error('the client has left')
 const LEAVING = new Error('this node is leaving')
 
 /** Passes the answer to one forwarded request on to the client, byte for byte and at the client's pace. */
-export class Relay implements Dispatcher.DispatchHandler {
+export class Relay implements Dispatcher.DispatchHandler, Awaited {
   readonly #reply: FastifyReply
   readonly #raw: ClientResponse
   readonly #out: PacedResponse
   readonly #options: ForwardOptions
   readonly #settle: (forwarded: Forwarded) => void
+  readonly #way: Way
   #controller: Controller | undefined
+  #sent = Infinity
+  #heard = Infinity
+  /** The client takes no more for now, so nothing is read. */
+  #full = false
   #settled = false
   #begun = false
   #events: RelayedEvents | undefined
 
   /** `unsent`: what the node keeps for its clients. */
-  constructor (reply: FastifyReply, unsent: Unsent, options: ForwardOptions, settle: (forwarded: Forwarded) => void) {
+  constructor (reply: FastifyReply, unsent: Unsent, options: ForwardOptions, way: Way, settle: (forwarded: Forwarded) => void) {
     this.#reply = reply
     this.#raw = reply.raw
     this.#out = new PacedResponse(reply.raw, unsent, reply.log)
     this.#options = options
+    this.#way = way
     this.#settle = settle
+    way.awaited.add(this)
     this.#out.onEnd(() => this.#left())
   }
 
@@ -62,13 +70,20 @@ export class Relay implements Dispatcher.DispatchHandler {
     return this.#settled
   }
 
+  get heard (): number {
+    return this.#full ? Infinity : this.#heard
+  }
+
   /** undici is about to write the request to a connection. */
   onRequestStart (controller: Controller): void {
     this.#controller = controller
+    this.#sent = this.#heard = performance.now()
     if (this.#settled) controller.abort(LEFT)
   }
 
   onResponseStart (_controller: Controller, status: number, headers: IncomingHttpHeaders): void {
+    this.#heard = performance.now()
+    this.#way.worked(this.#sent)
     // Early hints and the like: the answer is yet to come.
     if (status < 200) return
     if (this.#options.decline(status)) return this.#done({ outcome: 'declined', status, proven: this.#options.proven?.(headers) ?? false })
@@ -93,10 +108,16 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseData (controller: Controller, chunk: Buffer): void {
     // Of an answer that was declined, or one whose client is just leaving.
     if (this.#settled || !this.#out.open) return
+    this.#heard = performance.now()
     this.#events?.passed(chunk)
     if (this.#out.write(chunk)) return
     controller.pause()
-    this.#out.drained().then(() => controller.resume(), () => {})
+    this.#full = true
+    this.#out.drained().then(() => {
+      this.#full = false
+      this.#heard = performance.now()
+      controller.resume()
+    }, () => {})
   }
 
   onResponseEnd (): void {
@@ -119,6 +140,12 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#out.end()
   }
 
+  /** Ends as if the owner had gone. */
+  breakOff (error: Error): void {
+    this.onResponseError(this.#controller, error)
+    this.#controller?.abort(error)
+  }
+
   #left (): void {
     if (this.#settled) return
     this.#done({ outcome: 'answered' })
@@ -127,6 +154,7 @@ export class Relay implements Dispatcher.DispatchHandler {
 
   #done (forwarded: Forwarded): void {
     this.#settled = true
+    this.#way.awaited.delete(this)
     this.#settle(forwarded)
   }
 }

@@ -213,7 +213,7 @@ t.test('the end of one connection is nothing to the others', async t => {
   for (const outcome of nobody.outcomes) t.match(outcome, { outcome: 'unreachable', error: { code: 'ECONNREFUSED' } })
 })
 
-t.test('an owner that is known to be dead is not waited for', async t => {
+t.test('an owner that has fallen silent is not waited for', async t => {
   let asked = 0
   const owner = await startOwner(t, (request, response) => {
     if (request.url === '/mcp-sticky/owner') return response.end()
@@ -224,7 +224,7 @@ t.test('an owner that is known to be dead is not waited for', async t => {
   const stream = await begin(`${node.url}/mcp`, { method: 'GET' })
   const call = ask(`${node.url}/mcp`)
   await until('both are under way', () => asked === 2)
-  node.forwarder.abandon(owner.url)
+  node.forwarder.shut(owner.url, performance.now())
   t.ok(await node.forwarder.answers(owner.url), 'it can be asked again')
   t.equal((await bytesOf(stream)).toString(), LAST_WORDS)
   t.equal((await call).body.toString(), '{"outcome":"lost"}')

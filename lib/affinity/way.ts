@@ -1,0 +1,32 @@
+/** An answer that is awaited from another node. */
+export interface Awaited {
+  /** When something of it came last, or its request was sent; Infinity while nobody waits for the other node. */
+  readonly heard: number
+  /** Gives it up. */
+  breakOff: (error: Error) => void
+}
+
+/** What this node knows of its way to another. All times are of performance.now(). */
+export class Way {
+  readonly awaited = new Set<Awaited>()
+  /** Nothing is sent: it got lost. When that was last of interest to somebody. */
+  shut: number | undefined
+  #worked = -Infinity
+
+  /** What was sent then has been answered, so the way led there and back. */
+  worked (sent: number): void {
+    if (sent > this.#worked) this.#worked = sent
+  }
+
+  /** Whether an answer has been awaited in silence since before `time`, and nothing that was sent later has been answered. */
+  silentSince (time: number): boolean {
+    if (this.#worked > time) return false
+    for (const { heard } of this.awaited) if (heard < time) return true
+    return false
+  }
+
+  /** Gives up the answers of which nothing was heard since `time`. */
+  breakOff (time: number, error: Error): void {
+    for (const answer of [...this.awaited]) if (answer.heard < time) answer.breakOff(error)
+  }
+}
