@@ -19,6 +19,7 @@ import { connectionsOf } from './connections.ts'
 import { AlreadyRegisteredError, OptionError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
+import type { RedisClient } from './redis/client.ts'
 import { registeredClient } from './redis/registered-client.ts'
 import { redisDirectory } from './redis/session-directory.ts'
 import { internalRoutes } from './routes/internal.ts'
@@ -73,9 +74,10 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     incarnation,
     epoch: `${incarnation}.0`
   }
+  const client = registeredClient(app, options.redis)
+  const policies = choosePolicies(settings, client !== undefined)
   const proofs = new Proofs(incarnation)
-  const directory = chooseDirectory(app, options, settings, node, proofs)
-  const policies = choosePolicies(settings, directory)
+  const directory = chooseDirectory(app, client, settings, policies, node, proofs)
   const adopt = policies.orphan === 'adopt'
   const { heartbeat } = settings.node
   const unsent = new Unsent({ most: settings.stream.maxBuffered, keepAlive: settings.stream.keepAlive })
@@ -172,19 +174,29 @@ function fastifyOptions ({ prefix, logLevel, logSerializers }: McpStickyOptions)
   }
 }
 
-function chooseDirectory (app: FastifyInstance, options: McpStickyOptions, settings: Settings, node: NodeIdentity, secret: Proofs): SessionDirectory {
-  const client = registeredClient(app, options.redis)
+function chooseDirectory (app: FastifyInstance, client: RedisClient | undefined, settings: Settings, policies: Policies, node: NodeIdentity, secret: Proofs): SessionDirectory {
   const { ttl, idleTimeout } = settings.session
+  const { heartbeat } = settings.node
   if (client !== undefined) {
-    return redisDirectory({ client, node, keyPrefix: settings.keyPrefix, ttl, heartbeat: settings.node.heartbeat, sweepAfter: idleTimeout + TOUCHED, secret, log: app.log })
+    const path = `${app.prefix}${settings.prefix ?? ''}${settings.path}`
+    return redisDirectory({
+      client,
+      node,
+      keyPrefix: settings.keyPrefix,
+      ttl,
+      heartbeat,
+      sweepAfter: idleTimeout + TOUCHED,
+      options: { ...policies, 'node.heartbeat': heartbeat, path, eventStore: settings.eventStore !== undefined },
+      secret,
+      log: app.log
+    })
   }
   app.log.info('fastify-mcp-sticky: no Redis, so the session directory is in memory and serves this one node; register @fastify/redis or set the option redis for more')
   return memoryDirectory({ node, ttl })
 }
 
 /** @throws PolicyUnavailableError where nodes would need to find each other in Redis. */
-function choosePolicies ({ misroute, orphan, node }: Settings, directory: SessionDirectory): Policies {
-  const shared = directory.kind === 'redis'
+function choosePolicies ({ misroute, orphan, node }: Settings, shared: boolean): Policies {
   if (misroute === 'forward' && !shared) throw new PolicyUnavailableError('misroute', "'forward' needs Redis, where the nodes find each other; register @fastify/redis or set the option redis")
   if (orphan === 'adopt' && !shared) throw new PolicyUnavailableError('orphan', "'adopt' needs Redis, where sessions outlive their node; register @fastify/redis or set the option redis")
   return { misroute: misroute ?? (shared && node.url !== undefined ? 'forward' : 'reject'), orphan }

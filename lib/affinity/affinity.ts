@@ -34,7 +34,7 @@ const CANDIDATES = 3
 /** Why a request for a session that is not here is refused. */
 export type AffinityRefusal =
   | 'unknown' | 'misrouted' | 'orphaned' | 'not_owner' | 'owner_unreachable' | 'owner_lost'
-  | 'adoption_failed' | 'headers_too_large' | 'node_full' | 'node_closing' | 'directory_unavailable'
+  | 'adoption_failed' | 'newer_format' | 'headers_too_large' | 'node_full' | 'node_closing' | 'directory_unavailable'
 
 /** A request for a session, and who sent it. */
 export interface Errand {
@@ -125,6 +125,7 @@ export class Affinity {
   async #follow (errand: Errand, location: Location, decision: Decision): Promise<Found | Undone> {
     if (decision.do === 'forward') return this.#forward(errand, decision.url, decision.format)
     if (decision.do === 'adopt') return this.#adopt(errand, decision.record)
+    if (decision.do === 'leave') return this.#leave(errand, decision.record, decision.reader)
     const standing = await this.#missed(errand, location, decision.reason)
     switch (standing.owner) {
       case 'gone': return refusal(decision.reason, { ...decision, owner: ownerOf(location) })
@@ -167,13 +168,13 @@ export class Affinity {
 
   /**
    * Lets another node take what does not fit here: the one with the most room,
-   * or the next. False: there is none, and nothing was answered.
+   * or the next, of this format or newer. Undefined: there is none, and nothing was answered.
    */
-  async delegate ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>): Promise<Found | undefined> {
+  async delegate ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>, format = 0): Promise<Found | undefined> {
     const { forwarder } = this.#parts
     if (forwarder === undefined || isHop(request)) return undefined
     this.#began({ request, reply })
-    for (const { url } of await this.#candidates()) {
+    for (const { url } of await this.#candidates(format)) {
       const forwarded = await this.#passOn({ request, reply, lastWords }, url!)
       if (forwarded.outcome === 'answered') return this.#counted()
       if (forwarded.outcome === 'lost') return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
@@ -196,6 +197,7 @@ export class Affinity {
       const location = await directory.locate(id, { by: callerOf({ request, key }) })
       const decision = decide(location, policies, { principal: key, hop: false })
       if (decision.do === 'forward') url = decision.url
+      else if (decision.do === 'leave') url = (await this.#candidates(decision.reader))[0]?.url
       else if (location.status === 'unknown') {
         const standing = await this.#missed({ id, request }, location, 'unknown')
         if (standing.owner === 'holds') url = standing.url
@@ -275,10 +277,20 @@ export class Affinity {
     return 'now' in outcome && error !== undefined ? { ...outcome, error } : outcome
   }
 
+  /** Only nodes of a newer format may adopt it: its owner, if it lives after all, or one of those. */
+  async #leave (errand: Errand, record: SessionRecord, reader: number): Promise<Found | Undone> {
+    const standing = await this.#missed(errand, { status: 'orphaned', record }, 'orphaned')
+    switch (standing.owner) {
+      case 'gone': return this.#elsewhere(errand, 'newer_format', reader)
+      case 'uncertain': return refusal('owner_unreachable', { owner: record.node, retryAfter: RETRY_AFTER, err: standing.error })
+      default: return this.#owned(errand, standing)
+    }
+  }
+
   /** The session cannot be adopted here: another node may, first of all the one that asks. */
-  async #elsewhere (errand: Errand, reason: 'node_closing' | 'node_full'): Promise<Found> {
+  async #elsewhere (errand: Errand, reason: 'node_closing' | 'node_full' | 'newer_format', format = 0): Promise<Found> {
     if (isHop(errand.request)) return refusal('not_owner')
-    return await this.delegate(errand) ?? refusal(reason, { retryAfter: RETRY_AFTER })
+    return await this.delegate(errand, format) ?? refusal(reason, { retryAfter: RETRY_AFTER })
   }
 
   /** Nobody can say where the session is: the node that opened it may still have it. */
@@ -296,7 +308,7 @@ export class Affinity {
     return tag === undefined ? undefined : this.#parts.directory.lastSeen(tag)?.url
   }
 
-  async #candidates (): Promise<NodeStatus[]> {
+  async #candidates (least: number): Promise<NodeStatus[]> {
     const { directory, sessions } = this.#parts
     let nodes: NodeStatus[]
     try {
@@ -306,7 +318,7 @@ export class Affinity {
       throw error
     }
     return nodes
-      .filter(({ id, url, state, room }) => id !== sessions.node.id && url !== undefined && url !== sessions.node.url && state === 'up' && room > 0)
+      .filter(({ id, url, state, room, format }) => format >= least && id !== sessions.node.id && url !== undefined && url !== sessions.node.url && state === 'up' && room > 0)
       .sort((a, b) => b.room - a.room || a.sessions - b.sessions)
       .slice(0, CANDIDATES)
   }

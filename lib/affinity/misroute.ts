@@ -1,3 +1,4 @@
+import { FORMAT } from '../format.ts'
 import { isGivenUp } from '../sessions/adoption-pauses.ts'
 import type { Location, SessionRecord } from '../sessions/directory.ts'
 
@@ -20,6 +21,8 @@ export type Decision =
   | { do: 'refuse', reason: 'unknown' | 'misrouted' | 'orphaned' | 'not_owner' | 'adoption_failed', data?: { node: string }, retryAfter?: number }
   | { do: 'forward', url: string, format: number, record: SessionRecord }
   | { do: 'adopt', record: SessionRecord }
+  /** Nodes of a newer format alone may adopt it. */
+  | { do: 'leave', record: SessionRecord, reader: number }
 
 /**
  * Decides by where the session stands. Under the `reject` policies of ADR-0066
@@ -34,6 +37,9 @@ export function decide (location: Location, { misroute, orphan }: Policies, { pr
     if (misroute === 'forward' && !hop && location.url !== undefined) return { do: 'forward', url: location.url, format: location.format, record }
     return refusal('misrouted', { node: location.tag })
   }
+  const { reader = 0 } = record
+  // What it says further is not for us to understand.
+  if (orphan === 'adopt' && reader > FORMAT) return hop ? refusal('orphaned') : { do: 'leave', record, reader }
   if (orphan !== 'adopt' || record.replay === undefined || isGivenUp(record.adoptionFailures)) return refusal('orphaned')
   const pause = record.adoptionPause ?? 0
   if (pause > 0) return hop ? refusal('orphaned') : { do: 'refuse', reason: 'adoption_failed', retryAfter: Math.ceil(pause / 1000) }

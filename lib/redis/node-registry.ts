@@ -2,6 +2,7 @@ import { FORMAT } from '../format.ts'
 import type { NodeIdentity, NodeStatus } from '../sessions/directory.ts'
 import type { Keys } from './keys.ts'
 import type { Link } from './link.ts'
+import type { Neighbours, SharedOptions } from './neighbours.ts'
 import { addMembers, beatNode, dropNode, readMembers, readNode, removeMembers } from './node-scripts.ts'
 import { isNodeId, readNodeState, type NodeState } from './node-state.ts'
 import type { Unreadable } from './unreadable.ts'
@@ -17,7 +18,18 @@ export type Report = Pick<NodeStatus, 'state' | 'sessions' | 'room'>
 /** What came of a beat: the key was renewed, was gone and has been set, or belongs to another incarnation. */
 export type Beat = 'renewed' | 'gone' | NodeState
 
-export interface RegistryOptions { link: Link, keys: Keys, node: NodeIdentity, heartbeat: number, unreadable: Unreadable, onFailed: (err: unknown) => void }
+export interface RegistryOptions {
+  link: Link
+  keys: Keys
+  node: NodeIdentity
+  heartbeat: number
+  /** What the others are told of this node's options. */
+  options?: SharedOptions | undefined
+  /** Compares the nodes that are seen with this one. */
+  neighbours?: Neighbours
+  unreadable: Unreadable
+  onFailed: (err: unknown) => void
+}
 
 /** The nodes in Redis: our own key, and a look at the others' that is at most one beat old. */
 export class NodeRegistry {
@@ -25,6 +37,8 @@ export class NodeRegistry {
   readonly #keys: Keys
   readonly #node: NodeIdentity
   readonly #heartbeat: number
+  readonly #options: SharedOptions | undefined
+  readonly #neighbours: Neighbours | undefined
   readonly #unreadable: Unreadable
   readonly #onFailed: (err: unknown) => void
   #beats = 0
@@ -40,11 +54,13 @@ export class NodeRegistry {
   readonly #gone = new Map<string, number>()
   readonly #reading = new Map<string, Promise<NodeState | undefined>>()
 
-  constructor ({ link, keys, node, heartbeat, unreadable, onFailed }: RegistryOptions) {
+  constructor ({ link, keys, node, heartbeat, options, neighbours, unreadable, onFailed }: RegistryOptions) {
     this.#link = link
     this.#keys = keys
     this.#node = node
     this.#heartbeat = heartbeat
+    this.#options = options
+    this.#neighbours = neighbours
     this.#unreadable = unreadable
     this.#onFailed = onFailed
   }
@@ -52,7 +68,7 @@ export class NodeRegistry {
   /** Claims or renews our key. `over`: the value of a dead incarnation that may be replaced. */
   async beat (report: Report, over = ''): Promise<Beat> {
     const { id, url, tag, epoch } = this.#node
-    const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat })
+    const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat, options: this.#options })
     const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
     // Clients that hand numbers out as strings are taken too; a value is no number.
     if (Number.isNaN(Number(outcome))) {
@@ -167,7 +183,10 @@ export class NodeRegistry {
       return undefined
     }
     this.#seen.set(id, node)
-    if (id !== this.#node.id) remember(this.#lastSeen, node.tag, node)
+    if (id !== this.#node.id) {
+      remember(this.#lastSeen, node.tag, node)
+      this.#neighbours?.seen(node)
+    }
     return node
   }
 }

@@ -1,4 +1,5 @@
 import type { NodeStatus } from '../sessions/directory.ts'
+import { readTheirOptions, type TheirOptions } from './neighbours.ts'
 
 /** What a node's key says. */
 export interface NodeState extends NodeStatus {
@@ -7,6 +8,8 @@ export interface NodeState extends NodeStatus {
   beat: number
   /** Milliseconds between the beats. */
   heartbeat: number
+  /** Options that must be the same on all nodes. */
+  options: TheirOptions
   /** The value as it stands in Redis. */
   raw: string
 }
@@ -31,7 +34,7 @@ export function isNodeUrl (url: unknown): url is string {
  * are left out, and one that only informs may make no sense.
  */
 export function readNodeState (id: string, raw: string): NodeState | undefined {
-  const { format, url, tag, epoch, state, sessions, room, beat, heartbeat } = Object(json(raw))
+  const { format, url, tag, epoch, state, sessions, room, beat, heartbeat, options } = Object(json(raw))
   if (!isNodeId(id) || typeof tag !== 'string' || typeof epoch !== 'string') return undefined
   if (url !== undefined && !isNodeUrl(url)) return undefined
   return {
@@ -47,6 +50,7 @@ export function readNodeState (id: string, raw: string): NodeState | undefined {
     format: count(format) ?? 0,
     beat: count(beat) ?? 0,
     heartbeat: typeof heartbeat === 'number' && heartbeat >= HEARTBEAT.least && heartbeat <= HEARTBEAT.most ? heartbeat : HEARTBEAT.usual,
+    options: readTheirOptions(options),
     raw
   }
 }

@@ -3,7 +3,7 @@ import type { NewRecord, NodeIdentity, SessionRecord } from '../sessions/directo
 import { Gather } from './gather.ts'
 import type { Keys } from './keys.ts'
 import type { Call, Link } from './link.ts'
-import { changeable, formerOwnerField, ownerField, toHash } from './record-hash.ts'
+import { changeable, formerOwnerFields, ownerFields, toHash } from './record-hash.ts'
 import { addRecord, claimRecord, dropRecord, releaseRecord, renewRecord, touchIndex, trimIndex, unclaimRecord } from './record-scripts.ts'
 
 /** The index outlives its node, for listing and for whoever cleans up: 30 days. */
@@ -151,9 +151,10 @@ export class OwnRecords {
   }
 
   /** Gives a claimed record back to the owner that it had. */
-  async unclaim ({ id, node, epoch, url, owner, released, formerly, lastSeenAt }: SessionRecord): Promise<void> {
+  async unclaim (record: SessionRecord): Promise<void> {
     const { keys, node: own } = this.#parts
-    const args = [...this.#ours(), ADOPTION_PAUSES.join(), 'node', node, 'epoch', epoch, 'url', url ?? '', ...formerOwnerField({ epoch, owner }), 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
+    const { id, node, epoch, released, formerly, lastSeenAt } = record
+    const args = [...this.#ours(), ADOPTION_PAUSES.join(), 'node', node, 'epoch', epoch, ...formerOwnerFields(record), 'released', released === true ? '1' : '', 'formerly', formerly?.join(',') ?? '', 'lastSeenAt', String(lastSeenAt)]
     const calls: Call[] = [{ script: unclaimRecord, key: keys.session(id), args }]
     // Given up by this very node: it stays in our index.
     if (node !== own.id) calls.push(this.#trimmed([id]))
@@ -168,8 +169,7 @@ export class OwnRecords {
 
   /** What a record says of its owner: us. */
   #owner (): string[] {
-    const { node } = this.#parts
-    return ['url', node.url ?? '', ...ownerField(node)]
+    return ownerFields(this.#parts.node)
   }
 
   #indexed (ids: string[]): Call {

@@ -1,4 +1,4 @@
-import { FORMAT } from '../format.ts'
+import { FORMAT, OLDEST_READER } from '../format.ts'
 import { adoptionPause } from '../sessions/adoption-pauses.ts'
 import type { NewRecord, NodeIdentity, OwnerFacts, Replay, SessionRecord } from '../sessions/directory.ts'
 import { isNodeId, isNodeUrl } from './node-state.ts'
@@ -57,7 +57,8 @@ export function fromHash (id: string, reply: unknown): SessionRecord | undefined
     replay: replay(fields),
     state: json(state) === undefined ? undefined : state,
     adoptionFailures,
-    adoptionPause: fields.has('adoptionFailedAgo') ? adoptionPause(adoptionFailures, number(fields.get('adoptionFailedAgo'))) : 0
+    adoptionPause: fields.has('adoptionFailedAgo') ? adoptionPause(adoptionFailures, number(fields.get('adoptionFailedAgo'))) : 0,
+    reader: format(fields.get('reader'))
   }
 }
 
@@ -68,14 +69,19 @@ function replay (fields: Map<string, string>): Replay | undefined {
   return { initialize, logLevel: fields.get('logLevel'), subscriptions }
 }
 
-/** What a node says of itself in its records; a node of format 0 leaves what it finds. */
-export function ownerField ({ incarnation, reached }: Pick<NodeIdentity, 'incarnation' | 'reached'>): [field: string, value: string] {
-  return ['owner', `${incarnation} ${FORMAT} ${reached === true ? 1 : 0}`]
+/** What a node says of itself in its records, and who may serve them; a node of format 0 leaves what it finds. */
+export function ownerFields ({ incarnation, url, reached }: Pick<NodeIdentity, 'incarnation' | 'url' | 'reached'>): string[] {
+  return ['url', url ?? '', 'owner', `${incarnation} ${FORMAT} ${reached === true ? 1 : 0}`, 'reader', String(OLDEST_READER)]
 }
 
-/** The field of a record that is given back to its owner. */
-export function formerOwnerField ({ epoch, owner }: Pick<SessionRecord, 'epoch' | 'owner'>): [field: string, value: string] {
-  return owner === undefined ? ['owner', ''] : ['owner', `${epoch.slice(0, epoch.lastIndexOf('.'))} ${owner.format} ${owner.reached ? 1 : 0}`]
+/** The same of a record that is given back to its owner. */
+export function formerOwnerFields ({ epoch, url, owner, reader }: Pick<SessionRecord, 'epoch' | 'url' | 'owner' | 'reader'>): string[] {
+  const said = owner === undefined ? '' : `${epoch.slice(0, epoch.lastIndexOf('.'))} ${owner.format} ${owner.reached ? 1 : 0}`
+  return ['url', url ?? '', 'owner', said, 'reader', reader === undefined ? '' : String(reader)]
+}
+
+function format (text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined
 }
 
 /** Undefined where it is not of the record's owner. */

@@ -1,3 +1,4 @@
+import { FORMAT } from '../format.ts'
 import type { Remover, SessionRecord } from '../sessions/directory.ts'
 import { NoAnswer } from './bounded.ts'
 import { CloseSet } from './close-set.ts'
@@ -41,7 +42,9 @@ export class Removals {
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     const removal = { id, by }
     try {
-      return await this.#apply(removal, await this.#reader.read(id, by === 'any' ? '' : by.principal))
+      const outcome = await this.#apply(removal, await this.#reader.read(id, by === 'any' ? '' : by.principal))
+      if (outcome === 'told') throw unavailable('the record of the session is for newer versions of fastify-mcp-sticky; its owner is told, if it lives')
+      return outcome
     } catch (err) {
       if (!(err instanceof NoAnswer || isRefusal(err))) throw err
     }
@@ -102,14 +105,16 @@ export class Removals {
 
   /**
    * The owner is told first, and whoever may hold the session still: a node that finds its
-   * record gone looks into its close set before it writes it again.
+   * record gone looks into its close set before it writes it again. `told`: the
+   * record is for nodes of a newer format, and to be deleted by one of them.
    */
-  async #apply (removal: Removal, record: SessionRecord | undefined): Promise<'removed' | 'unknown'> {
+  async #apply (removal: Removal, record: SessionRecord | undefined): Promise<'removed' | 'told' | 'unknown'> {
     const { id, by } = removal
     for (let attempt = 0; record !== undefined && attempt < ATTEMPTS; attempt++) {
       if (!mayRemove(by, record)) return 'unknown'
       const told = [record.node, ...record.formerly ?? []]
       await Promise.all(told.map(node => new CloseSet(this.#link, this.#keys, node).add(id)))
+      if ((record.reader ?? 0) > FORMAT) return 'told'
       const dropped = Number(await this.#link.run(removeRecord, this.#keys.session(id), [record.node, record.epoch]))
       if (dropped !== 0) {
         this.#remember(removal, told)

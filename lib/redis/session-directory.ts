@@ -1,3 +1,4 @@
+import { FORMAT } from '../format.ts'
 import { shortId, tagOf } from '../session-id.ts'
 import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../sessions/directory.ts'
 import { within } from '../sessions/within.ts'
@@ -10,6 +11,7 @@ import { redisKeys, type Keys } from './keys.ts'
 import { Link } from './link.ts'
 import { listPage, type Page } from './listing.ts'
 import { locate } from './locate.ts'
+import { Neighbours, type SharedOptions } from './neighbours.ts'
 import { NodeRegistry } from './node-registry.ts'
 import { OwnRecords } from './own-records.ts'
 import { OwnerCache } from './owner-cache.ts'
@@ -48,6 +50,8 @@ export interface RedisDirectoryOptions {
   heartbeat: number
   /** Records of dead nodes go when nobody has asked for them this long, in milliseconds; Infinity or nothing: when they expire. */
   sweepAfter?: number
+  /** What must be the same on all nodes, to be compared. */
+  options?: SharedOptions
   /** What the nodes prove themselves to each other with. Nothing: they do not. */
   secret?: SecretKeeper
   log: Log
@@ -84,7 +88,7 @@ class RedisDirectory implements SessionDirectory {
   #flushing = false
 
   constructor (options: RedisDirectoryOptions) {
-    const { client, node, keyPrefix, heartbeat, sweepAfter = Infinity, log } = options
+    const { client, node, keyPrefix, heartbeat, sweepAfter = Infinity, options: shared, log } = options
     this.#options = options
     this.#keys = redisKeys(keyPrefix)
     this.#availability = new Availability(log)
@@ -99,7 +103,7 @@ class RedisDirectory implements SessionDirectory {
     this.#unreadable = new Unreadable(log)
     this.#epoch = node.epoch
     const parts = { link: this.#link, keys: this.#keys, doubt: this.#doubt, unreadable: this.#unreadable, onFailed: (err: unknown) => this.#failed(err) }
-    this.#registry = new NodeRegistry({ ...parts, node, heartbeat })
+    this.#registry = new NodeRegistry({ ...parts, node, heartbeat, options: shared, neighbours: new Neighbours(shared, log) })
     this.#watch = new Watch({ ...parts, registry: this.#registry, heartbeat })
     this.#reader = new RecordReader({ ...parts, registry: this.#registry })
     this.#removals = new Removals({ ...parts, reader: this.#reader })
@@ -218,6 +222,10 @@ class RedisDirectory implements SessionDirectory {
 
   watch (record: SessionRecord, bound: number): Promise<void> {
     return this.#watch.wait(record, bound)
+  }
+
+  get oldestFormat (): number {
+    return Math.min(FORMAT, ...[...this.#registry.latest().values()].map(({ format }) => format))
   }
 
   async closing (): Promise<string[]> {

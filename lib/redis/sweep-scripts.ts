@@ -25,15 +25,16 @@ table.insert(ids, 1, redis.call('ZCARD', KEYS[1]))
 return ids`)
 
 /**
- * Deletes an orphan's record that nobody has asked for.
- * KEYS[1] record; ARGV node, what the epochs of its live incarnation begin with ('' for a dead node), for how long (ms).
+ * Deletes an orphan's record that nobody has asked for, unless it is for nodes of a newer format.
+ * KEYS[1] record; ARGV node, what the epochs of its live incarnation begin with ('' for a dead node), for how long (ms), our format.
  * Returns 1 deleted, 0 it stays, -1 there is none under this node.
  */
 export const sweepRecord = script(`
-local record = redis.call('HMGET', KEYS[1], 'node', 'epoch', 'released', 'lastSeenAt')
+local record = redis.call('HMGET', KEYS[1], 'node', 'epoch', 'released', 'lastSeenAt', 'reader')
 if record[1] ~= ARGV[1] then return -1 end
 local lives = ARGV[2] ~= '' and string.sub(record[2] or '', 1, #ARGV[2]) == ARGV[2]
 if lives and not record[3] then return 0 end
+if (tonumber(record[5]) or 0) > tonumber(ARGV[4]) then return 0 end
 ${NOW}
 if (tonumber(record[4]) or 0) >= now - ARGV[3] then return 0 end
 return redis.call('DEL', KEYS[1])`)

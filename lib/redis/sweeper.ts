@@ -1,3 +1,4 @@
+import { FORMAT } from '../format.ts'
 import type { NodeIdentity } from '../sessions/directory.ts'
 import type { Log } from './availability.ts'
 import { NoAnswer } from './bounded.ts'
@@ -114,7 +115,7 @@ export class Sweeper {
       throw err
     }) as [number, ...string[]]
     if (ids.length === 0) return { looked: 0, swept: 0, size: Number(size) }
-    const args = [visit.node, this.#incarnation(visit.node), String(after)]
+    const args = [visit.node, this.#incarnation(visit.node), String(after), String(FORMAT)]
     const outcomes = await link.all(ids.map(id => ({ script: sweepRecord, key: keys.session(id), args })))
     const done = (wanted: number) => ids.filter((_, i) => outcomeOf(outcomes[i]!) === wanted)
     const [swept, stale] = [done(1), done(-1)]

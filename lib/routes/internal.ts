@@ -11,7 +11,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 
 export interface InternalOptions {
   sessions: Sessions
-  directory: Pick<SessionDirectory, 'changed' | 'closing' | 'doubtful' | 'nodes'>
+  directory: Pick<SessionDirectory, 'changed' | 'closing' | 'doubtful' | 'oldestFormat'>
   proofs: Proofs
   /** Undefined for a node that others cannot reach. */
   selfCheck: SelfCheck | undefined
@@ -53,7 +53,8 @@ async function whoHolds ({ sessions, directory, proofs }: InternalOptions, { hea
   const proof = headers[PROOF]
   const secret = proofs.check(proof, { purpose: 'question', url: sessions.node.url!, method: 'GET', sessions: ids })
   if (secret === undefined) {
-    if (!await hasOldNodes(directory)) return { status: 403, body: JSON.parse(UNVERIFIED) as object }
+    // A node of format 0 proves nothing, and takes anything but what it expects for a no.
+    if (directory.oldestFormat > 0) return { status: 403, body: JSON.parse(UNVERIFIED) as object }
     const epoch = held(ids[0]!)
     return epoch === undefined ? { status: 404, body: {} } : { status: 200, body: { epoch } }
   }
@@ -63,10 +64,4 @@ async function whoHolds ({ sessions, directory, proofs }: InternalOptions, { hea
   if (headers[UNRECORDED] !== undefined) for (const id of mine) directory.changed(id)
   const body = { held: Object.fromEntries(mine.map(id => [id, held(id)])), doubtful: directory.doubtful }
   return { status: 200, headers: { [PROOF]: proofs.answer(secret, proof as string, JSON.stringify(body)) }, body }
-}
-
-/** Whether a node of format 0 is among us: it proves nothing, and takes anything but what it expects for a no. */
-async function hasOldNodes (directory: Pick<SessionDirectory, 'nodes'>): Promise<boolean> {
-  const nodes = await directory.nodes().catch(() => [])
-  return nodes.some(({ format }) => format === 0)
 }

@@ -45,6 +45,7 @@ const CATALOGUE = {
   owner_unreachable: [503, -32000, 'warn', 'Service Unavailable: the node that holds the session does not answer; try again'],
   owner_lost: [503, -32000, 'warn', 'Service Unavailable: the node that held the session was lost in the middle of the request; whether it took effect is unknown'],
   adoption_failed: [503, -32000, 'warn', 'Service Unavailable: the session could not be taken over from the node that is gone; try again'],
+  newer_format: [503, -32000, 'warn', 'Service Unavailable: the node that held the session is gone, and the session is for newer versions of this server, none of which can be reached; try again'],
   directory_unavailable: [503, -32000, 'warn', 'Service Unavailable: the session directory cannot be reached; try again']
 } as const satisfies Record<string, readonly [number, number, Level, string]>
 

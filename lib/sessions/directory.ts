@@ -35,6 +35,8 @@ export interface SessionRecord {
   state?: string | undefined
   /** Adoptions of this session that failed since it last lived; several in one pause count once (see adoption-pauses.ts). */
   adoptionFailures: number
+  /** The oldest format whose nodes may serve its session. Absent: 0. */
+  reader?: number | undefined
   /** Milliseconds, from when this was read, for which no other adoption is to be tried. */
   adoptionPause?: number | undefined
 }
@@ -259,6 +261,9 @@ export interface SessionDirectory {
    * who wait for one node share its reads. Never throws.
    */
   watch: (record: SessionRecord, bound: number) => Promise<void>
+
+  /** The oldest format among the live nodes when they were looked at last, without a read; this node's where it stands alone. */
+  readonly oldestFormat: number
 
   /** Sessions of this node whose end was asked for elsewhere, and has not come yet; none where that cannot be told soon. Never rejects. */
   closing: () => Promise<string[]>

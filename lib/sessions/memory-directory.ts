@@ -148,6 +148,8 @@ class MemoryDirectory implements SessionDirectory {
   /** Who is alive here and who is gone is known at once. */
   async watch (_record: SessionRecord, _bound: number): Promise<void> {}
 
+  readonly oldestFormat = FORMAT
+
   async closing (): Promise<string[]> {
     return []
   }

@@ -16,6 +16,8 @@ these addresses, for good. Give each node its URL as the option node.url.
   --tls                   the routers take TLS requests only
   --cert-resolver NAME    the same, with certificates from this resolver
   --middleware NAME       runs before ours, as in ratelimit@file; may be repeated
+  --root-ca FILE          nodes with https: who signs their certificates, a PEM file where Traefik runs; may be repeated
+  --server-name NAME      nodes with https: the name that their certificates are for (the host of their url)
   --names PREFIX          what the names of routers and services begin with (mcp)
 `
 
@@ -27,6 +29,8 @@ const options = {
   tls: { type: 'boolean' },
   'cert-resolver': { type: 'string' },
   middleware: { type: 'string', multiple: true },
+  'root-ca': { type: 'string', multiple: true },
+  'server-name': { type: 'string' },
   names: { type: 'string' }
 } as const
 
@@ -53,7 +57,7 @@ function readNode (text: string): NamedNode {
 }
 
 function readOptions (values: ReturnType<typeof parse>): TraefikOptions {
-  const { path, host, names, middleware, 'entry-point': entryPoints, 'cert-resolver': certResolver } = values
+  const { path, host, names, middleware, 'entry-point': entryPoints, 'cert-resolver': certResolver, 'root-ca': rootCAs, 'server-name': serverName } = values
   const tls = certResolver === undefined ? values.tls : { certResolver }
   const bad = host?.find(name => !/^[\w.-]+$/.test(name))
   if (bad !== undefined) throw new Error(`--host ${bad}: must be a host name alone, as in mcp.example.com`)
@@ -63,7 +67,8 @@ function readOptions (values: ReturnType<typeof parse>): TraefikOptions {
     ...(names !== undefined && { names }),
     ...(middleware !== undefined && { middlewares: middleware }),
     ...(entryPoints !== undefined && { entryPoints }),
-    ...(tls !== undefined && { tls })
+    ...(tls !== undefined && { tls }),
+    ...((rootCAs !== undefined || serverName !== undefined) && { serversTransport: { ...(rootCAs && { rootCAs }), ...(serverName !== undefined && { serverName }) } })
   }
 }
 

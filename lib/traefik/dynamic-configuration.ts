@@ -2,7 +2,7 @@ import { OptionError } from '../errors.ts'
 import { nodeTag } from '../session-id.ts'
 import { readTraefikOptions } from './options.ts'
 import type { TraefikOptions, TraefikSettings } from './options.ts'
-import type { DynamicConfiguration, LoadBalancer, Router, Service } from './schema.ts'
+import type { DynamicConfiguration, LoadBalancer, Router, ServersTransport, Service } from './schema.ts'
 
 /** Paths that the nodes serve for the proxy and for each other, never for clients. */
 const INTERNAL = '/mcp-sticky/'
@@ -24,6 +24,9 @@ const COOKIE = '_mcp_backend'
  * longer bodies are passed on as they come.
  */
 const RETRY = { attempts: 8, initialInterval: '250ms', maxRequestBodyBytes: 32_768, status: ['599'], retryNonIdempotentMethod: true }
+
+/** As traefik.yml has them, which do not hold for a transport of its own. */
+const FORWARDING = { dialTimeout: '2s', responseHeaderTimeout: '0s', idleConnTimeout: '60s' }
 
 /**
  * Traefik's dynamic configuration for these nodes (ADR-0066, and cookie-less
@@ -59,7 +62,18 @@ export function dynamicConfiguration (nodes: Iterable<{ url: string }>, options:
     services[node(tag)] = { loadBalancer: loadBalancer([url], ALIVE, settings) }
   }
   routers[`${names}-guard`] = router(settings, { rule: `PathPrefix(\`${INTERNAL}\`)`, priority: priorities.guard, service: 'noop@internal' })
-  return { http: { routers, services, middlewares: { [retry]: { retry: RETRY } } } }
+  const transports = serversTransports(settings)
+  return { http: { routers, services, middlewares: { [retry]: { retry: RETRY } }, ...(transports && { serversTransports: transports }) } }
+}
+
+function serversTransports (settings: TraefikSettings): Record<string, ServersTransport> | undefined {
+  const { serversTransport } = settings
+  if (typeof serversTransport !== 'object') return undefined
+  return { [transportName(settings)!]: { ...serversTransport, forwardingTimeouts: FORWARDING } }
+}
+
+function transportName ({ names, serversTransport }: TraefikSettings): string | undefined {
+  return typeof serversTransport === 'object' ? `${names}-nodes` : serversTransport
 }
 
 /** Sorted, so that the same members make the same bytes. */
@@ -91,9 +105,12 @@ function router ({ entryPoints, tls, middlewares }: TraefikSettings, { rule, pri
   }
 }
 
-function loadBalancer (urls: string[], path: string, { healthCheck: { interval, timeout } }: TraefikSettings): LoadBalancer {
+function loadBalancer (urls: string[], path: string, settings: TraefikSettings): LoadBalancer {
+  const { healthCheck: { interval, timeout } } = settings
+  const serversTransport = transportName(settings)
   return {
     servers: urls.map(url => ({ url })),
+    ...(serversTransport !== undefined && { serversTransport }),
     healthCheck: { path, interval: `${interval}ms`, timeout: `${timeout}ms` }
   }
 }

@@ -1,5 +1,5 @@
 import { OptionError } from '../errors.ts'
-import type { RouterTls } from './schema.ts'
+import type { NodeTls, RouterTls } from './schema.ts'
 
 /** How the MCP endpoint stands in Traefik. Everything has a default; durations are milliseconds. */
 export interface TraefikOptions {
@@ -22,6 +22,12 @@ export interface TraefikOptions {
   middlewares?: string[]
   /** How often Traefik asks each node, and how long it waits. Default 1000 and 1000. */
   healthCheck?: { interval?: number, timeout?: number }
+  /**
+   * For nodes with https whose certificates Traefik's own trust does not cover,
+   * a private CA's above all; or the name of a transport of yours, by qualified
+   * name (`mtls@file`). Default: the one of Traefik's static configuration.
+   */
+  serversTransport?: string | NodeTls
 }
 
 /** The options, checked, with every default in place. */
@@ -34,9 +40,10 @@ export interface TraefikSettings {
   priorities: { cookie: number, node: number, guard: number }
   middlewares: string[]
   healthCheck: { interval: number, timeout: number }
+  serversTransport: string | NodeTls | undefined
 }
 
-const NAMES = ['mcpPath', 'entryPoints', 'tls', 'hostRule', 'names', 'priorities', 'middlewares', 'healthCheck']
+const NAMES = ['mcpPath', 'entryPoints', 'tls', 'hostRule', 'names', 'priorities', 'middlewares', 'healthCheck', 'serversTransport']
 const DAY = 24 * 60 * 60_000
 
 /** @throws OptionError: the message names the option. */
@@ -63,7 +70,8 @@ export function readTraefikOptions (options: TraefikOptions): TraefikSettings {
     healthCheck: {
       interval: duration('healthCheck.interval', healthCheck.interval ?? 1000),
       timeout: duration('healthCheck.timeout', healthCheck.timeout ?? 1000)
-    }
+    },
+    serversTransport: nodeTransport(options.serversTransport)
   }
 }
 
@@ -84,6 +92,22 @@ function routerTls (tls: TraefikOptions['tls']): RouterTls | undefined {
   if (typeof tls !== 'object' || tls === null || Array.isArray(tls)) throw new OptionError('tls', 'must be true, false, or what Traefik takes at tls of a router')
   known('tls', tls, ['options', 'certResolver', 'domains'])
   return tls
+}
+
+function nodeTransport (transport: TraefikOptions['serversTransport']): TraefikSettings['serversTransport'] {
+  if (transport === undefined) return undefined
+  if (typeof transport === 'string') {
+    if (!/^\S+$/.test(transport)) throw new OptionError('serversTransport', 'must be the name of a transport, as in mtls@file, or { rootCAs, serverName, insecureSkipVerify }')
+    return transport
+  }
+  known('serversTransport', transport, ['rootCAs', 'serverName', 'insecureSkipVerify'])
+  const { rootCAs, serverName, insecureSkipVerify } = transport
+  if (rootCAs !== undefined && !(Array.isArray(rootCAs) && rootCAs.length > 0 && rootCAs.every(ca => typeof ca === 'string' && ca.trim() !== ''))) {
+    throw new OptionError('serversTransport.rootCAs', 'must be a list of paths where Traefik runs, or of certificates in PEM')
+  }
+  if (serverName !== undefined && (typeof serverName !== 'string' || !/^[\w.-]+$/.test(serverName))) throw new OptionError('serversTransport.serverName', 'must be a host name')
+  if (insecureSkipVerify !== undefined && typeof insecureSkipVerify !== 'boolean') throw new OptionError('serversTransport.insecureSkipVerify', 'must be true or false')
+  return transport
 }
 
 /** A session's own node comes before the pool, and nothing comes before the guard. */

@@ -6,6 +6,7 @@ export interface DynamicConfiguration {
     routers: Record<string, Router>
     services: Record<string, Service>
     middlewares: Record<string, Middleware>
+    serversTransports?: Record<string, ServersTransport>
   }
 }
 
@@ -29,6 +30,7 @@ export type Service = { loadBalancer: LoadBalancer } | { failover: Failover }
 
 export interface LoadBalancer {
   servers: Array<{ url: string }>
+  serversTransport?: string
   sticky?: { cookie: Cookie }
   healthCheck: { path: string, interval: string, timeout: string }
 }
@@ -39,6 +41,21 @@ export interface Cookie {
   httpOnly: boolean
   secure: boolean
   sameSite: 'strict' | 'lax' | 'none'
+}
+
+/** How Traefik talks to nodes with https. */
+export interface ServersTransport extends NodeTls {
+  forwardingTimeouts: { dialTimeout: string, responseHeaderTimeout: string, idleConnTimeout: string }
+}
+
+/** What makes a node's certificate good. */
+export interface NodeTls {
+  /** Who signs the nodes' certificates: paths of PEM files where Traefik runs, or their content. */
+  rootCAs?: string[]
+  /** The name that the certificates are for; else the host of `node.url`. */
+  serverName?: string
+  /** Takes any certificate: whoever stands between Traefik and the nodes reads and writes along. */
+  insecureSkipVerify?: boolean
 }
 
 /** Requests go to `service` while it is healthy, else to `fallback`. */

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { FORMAT } from '../../lib/format.ts'
 import { decide } from '../../lib/affinity/misroute.ts'
 import type { Policies } from '../../lib/affinity/misroute.ts'
 import type { SessionRecord } from '../../lib/sessions/directory.ts'
@@ -43,6 +44,16 @@ t.test('an orphan is adopted, also after a hop, unless it cannot be or has faile
   t.strictSame(decide(paused, letter, ann), { do: 'refuse', reason: 'orphaned' })
   t.strictSame(decide({ status: 'orphaned', record: { ...record, adoptionFailures: 3 } }, beyond, ann), { do: 'refuse', reason: 'orphaned' })
   t.strictSame(decide({ status: 'orphaned', record: { ...record, replay: undefined } }, beyond, ann), { do: 'refuse', reason: 'orphaned' })
+})
+
+t.test('an orphan whose record is for newer nodes is left to them', async t => {
+  const newer = { status: 'orphaned', record: { ...record, replay: undefined, reader: FORMAT + 1 } } as const
+  t.strictSame(decide(newer, beyond, ann), { do: 'leave', record: newer.record, reader: FORMAT + 1 })
+  t.strictSame(decide(newer, beyond, { ...ann, hop: true }), { do: 'refuse', reason: 'not_owner' })
+  t.strictSame(decide(newer, letter, ann), { do: 'refuse', reason: 'orphaned' }, 'where nobody adopts, it is gone for all')
+  t.strictSame(decide(newer, beyond, { principal: 'bob', hop: false }), { do: 'refuse', reason: 'unknown' })
+  t.equal(decide({ ...misrouted, record: newer.record }, beyond, ann).do, 'forward', 'its owner knows what to do with it')
+  t.equal(decide({ ...orphaned, record: { ...record, reader: FORMAT } }, beyond, ann).do, 'adopt')
 })
 
 t.test('another principal\'s session is unknown, wherever it is', async t => {

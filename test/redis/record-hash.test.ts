@@ -1,5 +1,6 @@
 import t from 'tap'
-import { fromHash, toHash } from '../../lib/redis/record-hash.ts'
+import { FORMAT, OLDEST_READER } from '../../lib/format.ts'
+import { formerOwnerFields, fromHash, ownerFields, toHash } from '../../lib/redis/record-hash.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 
 const WHOLE = {
@@ -16,7 +17,9 @@ const WHOLE = {
   logLevel: 'debug',
   subscriptions: '["u"]',
   state: '[1]',
-  adoptionFailures: '2'
+  adoptionFailures: '2',
+  owner: 'e 1 1',
+  reader: '0'
 }
 
 const read = (fields: Record<string, string>) => fromHash('id', Object.entries({ ...WHOLE, ...fields }).flat())!
@@ -37,6 +40,8 @@ t.test('a record comes out of its hash', async t => {
     replay: { initialize: '{"x":1}', logLevel: 'debug', subscriptions: ['u'] },
     state: '[1]',
     adoptionFailures: 2,
+    owner: { format: 1, reached: true },
+    reader: 0,
     adoptionPause: 0
   })
   t.equal(fromHash('id', []), undefined)
@@ -63,4 +68,25 @@ t.test('what a session has not is an empty value, which deletes', async t => {
   const values = Object.fromEntries(fields.flatMap((field, i) => i % 2 === 0 ? [[field, fields[i + 1]]] : []))
   t.match(values, { principal: '', initialize: '', logLevel: '', subscriptions: '', state: '' })
   t.ok(replay)
+})
+
+const fieldsOf = (flat: string[]) => Object.fromEntries(flat.flatMap((field, i) => i % 2 === 0 ? [[field, flat[i + 1]!]] : []))
+
+t.test('a record says what its owner is, and who may read it', async t => {
+  const node = identity('a', 'http://10.0.0.1:3000')
+  const ours = { ...fieldsOf(ownerFields(node)), epoch: node.epoch }
+  t.match(read(ours), { owner: { format: FORMAT, reached: false }, reader: OLDEST_READER, url: node.url })
+  // A node of format 0 that takes it over writes neither, and leaves what is there.
+  const theirs = read({ ...ours, node: 'b', epoch: 'f.0' })
+  t.equal(theirs.owner, undefined)
+  t.equal(theirs.reader, OLDEST_READER, 'who may read it is a matter of what is in it')
+  for (const owner of ['', 'e', 'e 1', 'e x 1', ' 1 0', 'e -1 0', 'e. 1 0', 'e 9999999999 0', 'e 1 2']) t.equal(read({ owner }).owner, undefined, owner)
+  for (const reader of ['', '-1', '1.5', 'x', '9999999999', '1e3']) t.equal(read({ reader }).reader, undefined, reader)
+})
+
+t.test('what an owner said of itself can be put back', async t => {
+  const node = { ...identity('a', 'http://10.0.0.1:3000'), reached: true }
+  const claimed = read({ ...fieldsOf(ownerFields(node)), node: 'a', epoch: node.epoch })
+  t.strictSame(formerOwnerFields(claimed), ownerFields(node))
+  t.strictSame(formerOwnerFields({ ...claimed, url: undefined, owner: undefined, reader: undefined }), ['url', '', 'owner', '', 'reader', ''])
 })

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import { FORMAT } from '../../lib/format.ts'
 import { redisKeys, type Keys } from '../../lib/redis/keys.ts'
 import { Link } from '../../lib/redis/link.ts'
 import { Sweeper, type SweeperOptions } from '../../lib/redis/sweeper.ts'
@@ -35,13 +36,13 @@ class Scene {
   }
 
   /** A session in a node's index; `node` and `epoch`: what its record says. */
-  async session (index: string, { node = index, epoch = 'dead.0', age = OLD, indexed, released = false, record = true }: {
-    node?: string, epoch?: string, age?: number, indexed?: number, released?: boolean, record?: boolean
+  async session (index: string, { node = index, epoch = 'dead.0', age = OLD, indexed, released = false, reader, record = true }: {
+    node?: string, epoch?: string, age?: number, indexed?: number, released?: boolean, reader?: string, record?: boolean
   } = {}): Promise<string> {
     const id = newSessionId(randomBytes(8).toString('hex'))
     const now = Date.now()
     await this.redis.zadd(this.keys.index(index), now - (indexed ?? age), id)
-    if (record) await this.redis.hset(this.keys.session(id), { node, epoch, lastSeenAt: String(now - age), ...(released && { released: '1' }) })
+    if (record) await this.redis.hset(this.keys.session(id), { node, epoch, lastSeenAt: String(now - age), ...(released && { released: '1' }), ...(reader !== undefined && { reader }) })
     return id
   }
 
@@ -94,6 +95,17 @@ t.test('what a dead node has left and nobody asks for goes, and at last the node
   t.same(await sweeper.turn(), { swept: 2 })
   t.equal(await client.sismember(keys.nodes, 'dead'), 0)
   t.equal(await client.exists(keys.close('dead')), 0)
+})
+
+t.test('what is for nodes of a newer format is theirs to sweep', async t => {
+  const scene = new Scene(t, client)
+  await scene.node('dead')
+  const kept = [await scene.session('dead', { reader: String(FORMAT + 1) }), await scene.session('dead', { reader: String(FORMAT + 1), released: true })]
+  const gone = [await scene.session('dead', { reader: String(FORMAT) }), await scene.session('dead', { reader: 'x' })]
+  t.same(await scene.sweeper().turn(), { swept: 2 })
+  t.same(await scene.left('dead', kept), ['both', 'both'])
+  t.same(await scene.left('dead', gone), ['none', 'none'])
+  t.equal(await client.sismember(scene.keys.nodes, 'dead'), 1)
 })
 
 t.test('a live node\'s stay however old; those of its dead incarnations and those it has given up go', async t => {

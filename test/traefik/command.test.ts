@@ -37,6 +37,7 @@ t.test('options', async t => {
     middlewares: ['compressed@file'],
     names: 'tools'
   }))
+  t.strictSame(parse(traefikCommand([...nodes, '--root-ca', '/a.pem', '--root-ca', '/b.pem', '--server-name', 'nodes.internal'])), dynamicConfiguration(both, { serversTransport: { rootCAs: ['/a.pem', '/b.pem'], serverName: 'nodes.internal' } }))
   t.strictSame(parse(traefikCommand([...nodes, '--cert-resolver', 'le'])), dynamicConfiguration(both, { tls: { certResolver: 'le' } }))
 })
 

@@ -32,6 +32,12 @@ t.test('a certificate of Traefik\'s own choice', async t => {
   for (const router of Object.values(dynamicConfiguration(nodes, { tls: false }).http.routers)) t.notOk('tls' in router)
 })
 
+t.test('a transport of the application\'s own', async t => {
+  const { http } = dynamicConfiguration(nodes, { serversTransport: 'mtls@file' })
+  t.notOk('serversTransports' in http)
+  for (const [name, service] of Object.entries(http.services)) if ('loadBalancer' in service) t.equal(service.loadBalancer.serversTransport, 'mtls@file', name)
+})
+
 t.test('wrong options are refused by name', async t => {
   const wrong: Array<[string, unknown]> = [
     ['options', 7],
@@ -47,7 +53,12 @@ t.test('wrong options are refused by name', async t => {
     ...['a', [''], ['a b'], [7]].map((middlewares): [string, unknown] => ['middlewares', { middlewares }]),
     ...[0, -1, 1.5, '1s', Infinity].map((interval): [string, unknown] => ['healthCheck.interval', { healthCheck: { interval } }]),
     ['healthCheck.timeout', { healthCheck: { timeout: 0 } }],
-    ['healthCheck.path', { healthCheck: { path: '/' } }]
+    ['healthCheck.path', { healthCheck: { path: '/' } }],
+    ...['', 'a b', 7, null, []].map((serversTransport): [string, unknown] => ['serversTransport', { serversTransport }]),
+    ...['ca.pem', [], [''], [7]].map((rootCAs): [string, unknown] => ['serversTransport.rootCAs', { serversTransport: { rootCAs } }]),
+    ...['', 'a b', 7].map((serverName): [string, unknown] => ['serversTransport.serverName', { serversTransport: { serverName } }]),
+    ['serversTransport.insecureSkipVerify', { serversTransport: { insecureSkipVerify: 'yes' } }],
+    ['serversTransport.ca', { serversTransport: { ca: 'ca.pem' } }]
   ]
   for (const [name, options] of wrong) {
     t.throws(() => dynamicConfiguration(nodes, options as TraefikOptions), { code: 'MCP_STICKY_ERR_OPTION', message: `option \`${name}\` ` }, JSON.stringify(options))

@@ -11,5 +11,6 @@ export const everything: Required<TraefikOptions> = {
   names: 'tools',
   priorities: { cookie: 10, node: 20, guard: 30 },
   middlewares: ['compressed@file'],
-  healthCheck: { interval: 500, timeout: 250 }
+  healthCheck: { interval: 500, timeout: 250 },
+  serversTransport: { rootCAs: ['/etc/traefik/nodes-ca.pem'], serverName: 'nodes.internal', insecureSkipVerify: false }
 }

@@ -154,6 +154,8 @@ export class FakeDirectory implements SessionDirectory {
     return this.#doubt > this.#parts.world.now
   }
 
+  readonly oldestFormat = FORMAT
+
   async closing (): Promise<string[]> {
     const { redis, node } = this.#parts
     return await this.#link.try(() => [...redis.closing.get(node.id) ?? []], 300) ?? []
