@@ -7,8 +7,7 @@ export default [
   }),
   {
     // Every promise has an owner: who awaits it, or says what becomes of its failure.
-    files: ['lib/**/*.ts', 'examples/**/*.ts', 'test/**/*.ts'],
-    ignores: ['test/fixtures/packed/**'],
+    files: ['lib/**/*.ts', 'examples/**/*.ts'],
     plugins: { '@typescript-eslint': plugins['typescript-eslint'].plugin },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

@@ -99,7 +99,7 @@ export class Forwarder {
     way.shut ??= performance.now()
     this.#calls.retire(url)
     this.#streams.retire(url)
-    way.breakOff(time, new Error('the owner has fallen silent'))
+    if (way.breakOff(time, new Error('the owner has fallen silent'))) way.shut = performance.now()
   }
 
   /** A way that was shut may lead to its node again. */

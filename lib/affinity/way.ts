@@ -25,8 +25,10 @@ export class Way {
     return false
   }
 
-  /** Gives up the answers of which nothing was heard since `time`. */
-  breakOff (time: number, error: Error): void {
-    for (const answer of [...this.awaited]) if (answer.heard < time) answer.breakOff(error)
+  /** Gives up the answers of which nothing was heard since `time`; false: there were none. */
+  breakOff (time: number, error: Error): boolean {
+    const lost = [...this.awaited].filter(answer => answer.heard < time)
+    for (const answer of lost) answer.breakOff(error)
+    return lost.length > 0
   }
 }

@@ -12,7 +12,7 @@ import { until } from '../fixtures/until.ts'
 import { ask, begin, bytesOf, LAST_WORDS, startNode, startOwner } from './forward-node.ts'
 import type { ForwardingNode, RawAnswer } from './forward-node.ts'
 
-const BEAT = 100
+const BEAT = 200
 
 t.jobs = 8
 const EVENTS = { 'content-type': 'text/event-stream' }
