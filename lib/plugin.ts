@@ -158,8 +158,15 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   })
   const selfCheck = node.url === undefined ? undefined : new SelfCheck({ node, interval: heartbeat, log: app.log })
   await app.register(internalRoutes, { sessions, directory, proofs, selfCheck, leaves: adopt && policies.misroute === 'forward' })
-  app.addHook('onListen', async () => selfCheck?.start())
-  app.addHook('onClose', async () => selfCheck?.stop())
+  app.addHook('onReady', async () => {
+    // Whoever makes it listen: app.listen or the application itself.
+    if (app.server.listening) selfCheck?.start()
+    else app.server.once('listening', () => selfCheck?.start())
+  })
+  app.addHook('onClose', async () => {
+    selfCheck?.stop()
+    owners?.stop()
+  })
   if (settings.authInfo !== undefined && settings.principal === undefined) {
     app.log.warn('fastify-mcp-sticky: authInfo is set and principal is not, so a session answers to everybody who knows its id; set principal to bind it')
   }

@@ -31,6 +31,11 @@ export function isLegalSessionId (value: string): boolean {
   return LEGAL.test(value)
 }
 
+/** What nodes call a session among themselves before the other side has proven anything: the id cannot be told from it. */
+export function sessionDigest (sessionId: string): string {
+  return createHash('sha256').update(sessionId).digest('base64url').slice(0, 22)
+}
+
 /** For logs: the tag and four characters of the secret. A whole id is a credential. */
 export function shortId (sessionId: string): string {
   return OURS.test(sessionId) ? `${sessionId.slice(0, 21)}…` : `${sessionId.slice(0, 4)}…`

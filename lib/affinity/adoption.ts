@@ -67,22 +67,27 @@ export class Adoption {
     const { id } = record
     let running = this.#running.get(id)
     if (running === undefined) {
-      running = this.#limiter.run(() => this.#adopt(record, wanted)).finally(() => this.#running.delete(id))
+      running = this.#adopt(record, wanted).finally(() => this.#running.delete(id))
       this.#running.set(id, running)
     }
     return running
   }
 
   async #adopt (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
-    const { sessions, directory } = this.#parts
-    // It has arrived since its record was read: a claim of our own record would succeed, and make a second server.
-    if (sessions.get(record.id) !== undefined) return { outcome: 'changed' }
     const standing: Standing = record.released === true ? { owner: 'gone' } : await this.#parts.owners.recorded(record)
     switch (standing.owner) {
       case 'holds': return { outcome: 'owned', url: standing.url }
       case 'lives': return { outcome: 'owned', url: standing.url, error: standing.error }
       case 'uncertain': return { outcome: 'uncertain', error: standing.error }
     }
+    return this.#limiter.run(() => this.#take(record, wanted))
+  }
+
+  /** The owner is gone. */
+  async #take (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
+    const { sessions, directory } = this.#parts
+    // It has arrived since its record was read: a claim of our own record would succeed, and make a second server.
+    if (sessions.get(record.id) !== undefined) return { outcome: 'changed' }
     const arrival = sessions.expect(record)
     if (arrival === undefined) return { outcome: 'full' }
     let adopted: Adopted | undefined

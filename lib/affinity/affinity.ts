@@ -28,6 +28,8 @@ const FIELDS_TOO_LARGE = 431
 const LOOKS = [0, 50, 100, 200, 400]
 /** Sessions that are looked for again at once. */
 const LOOKS_AT_ONCE = 256
+/** Between two tries to reach an owner, in milliseconds at least. */
+const PAUSE = 50
 /** Other nodes that are tried for a session that does not fit here. */
 const CANDIDATES = 3
 
@@ -117,7 +119,8 @@ export class Affinity {
       const left = until - performance.now()
       if (outcome.now === 'moved' ? declined === LOOKS.length : left <= 0) return refusal('owner_unreachable', { owner, retryAfter: RETRY_AFTER, err: trouble })
       if (outcome.now === 'moved' || location.status === 'unknown') await setTimeout(LOOKS[declined++] ?? LOOKS.at(-1))
-      else await directory.watch(location.record, left)
+      // Its beat may be missed while it cannot be reached: whoever waits for that does not wait without a pause.
+      else await Promise.all([directory.watch(location.record, left), setTimeout(PAUSE)])
     }
   }
 
@@ -144,16 +147,18 @@ export class Affinity {
    * Before anybody is told that a session is nowhere: the node that its record names, or its id, may hold
    * it though Redis has lost its record, or its node's heartbeat.
    */
-  async #missed ({ id, request }: Pick<Errand, 'id' | 'request'>, location: Location, reason: AffinityRefusal): Promise<Standing> {
+  async #missed ({ id, key, request }: Pick<Errand, 'id' | 'key' | 'request'>, location: Location, reason: AffinityRefusal): Promise<Standing> {
     const { owners, directory } = this.#parts
     const gone = { owner: 'gone' } as const
     if (owners === undefined || isHop(request)) return gone
-    if (location.status === 'orphaned') return reason === 'orphaned' && location.record.released !== true ? owners.recorded(location.record) : gone
-    if (location.status !== 'unknown' || location.ended === true) return gone
+    // Somebody else's is looked for as if it had no record, so that nothing tells it from one that is nowhere.
+    const mine = location.status !== 'unknown' && location.record.principal === key
+    if (location.status === 'orphaned' && mine) return reason === 'orphaned' && location.record.released !== true ? owners.recorded(location.record) : gone
+    if (mine || (location.status === 'unknown' && location.ended === true)) return gone
     const tag = tagOf(id)
     const node = tag === undefined ? undefined : directory.lastSeen(tag)
     if (node?.url === undefined || node.url === this.#parts.sessions.node.url) return gone
-    return owners.unrecorded(id, { url: node.url, format: node.format, beats: await this.#beats(node.id) })
+    return owners.unrecorded(id, { id: node.id, url: node.url, format: node.format, beats: await this.#beats(node.id) })
   }
 
   /** Whether a node is alive, or nobody can say. */
@@ -193,22 +198,29 @@ export class Affinity {
     if (forwarder === undefined || isHop(request)) return false
     this.#began({ request, reply })
     let url: string | undefined
+    let missed: Standing | undefined
     try {
       const location = await directory.locate(id, { by: callerOf({ request, key }) })
       const decision = decide(location, policies, { principal: key, hop: false })
       if (decision.do === 'forward') url = decision.url
       else if (decision.do === 'leave') url = (await this.#candidates(decision.reader))[0]?.url
       else if (location.status === 'unknown') {
-        const standing = await this.#missed({ id, request }, location, 'unknown')
-        if (standing.owner === 'holds') url = standing.url
+        missed = await this.#missed({ id, key, request }, location, 'unknown')
+        if (missed.owner === 'holds' || missed.owner === 'lives') url = missed.url
       }
     } catch (error) {
       if (!(error instanceof DirectoryUnavailableError)) throw error
       url = this.#urlOf(id)
     }
+    const unreachable = (): Error => new DirectoryUnavailableError('the node that may hold the session cannot be asked')
+    if (missed?.owner === 'uncertain') throw unreachable()
     if (url === undefined) return false
     const forwarded = await this.#passOn({ request, reply, lastWords: () => '' }, url)
-    if (forwarded.outcome !== 'answered') return false
+    if (forwarded.outcome !== 'answered') {
+      // Without a record nobody but that node can end it.
+      if (missed?.owner === 'holds' && forwarded.outcome !== 'declined') throw unreachable()
+      return false
+    }
     this.#counted()
     return true
   }

@@ -18,8 +18,8 @@ export async function answers (url: string, bound = BOUND): Promise<boolean> {
   let silent = 0
   for (let asked = 0; asked < MOST; asked++) {
     const { heard } = await ask(new URL(OWNER_PATH, url), {}, bound)
-    if (heard === 'nobody' || heard === 'silence') silent++
-    else if (heard !== 'nothing') return true
+    if (heard === 'nobody' || heard === 'unopened' || heard === 'silence') silent++
+    else if (heard !== 'nothing' && heard !== 'unresolved') return true
     if (silent === TRIES) return false
   }
   return true

@@ -1,12 +1,13 @@
 import { INTERNAL } from '../http/internal-paths.ts'
 import type { Proofs } from '../security/proofs.ts'
+import { sessionDigest } from '../session-id.ts'
 import { PROOF } from './forward-headers.ts'
 import { ask } from './question.ts'
 import type { Heard } from './question.ts'
 
 /** Where a node says which sessions it holds. */
 export const OWNER_PATH = `${INTERNAL}/owner`
-/** Session ids of a question about several, with commas between them. */
+/** Digests of the sessions that a question is about, with commas between them. A node of format 0 gets the id of one as `Mcp-Session-Id`. */
 export const SESSIONS = 'mcp-sticky-sessions'
 /** Set: the sessions have no record, so the node looks whether their ends were asked for. */
 export const UNRECORDED = 'mcp-sticky-unrecorded'
@@ -20,13 +21,15 @@ export type Said =
   | { said: 'proven', held: Record<string, string>, doubtful: boolean }
   /** Nobody is there. */
   | { said: 'nobody', error: Error }
-  /** Twice no answer. */
+  /** Twice no answer, to the question or to the opening of a connection. */
   | { said: 'silence', error: Error }
-  /** One of ours, it seems, that does not know our secret. */
-  | { said: 'unverified', error: Error }
   /** Something else answers there. */
   | { said: 'unproven', error: Error }
-  /** It could not be asked. */
+  /** One of ours, it seems, that does not know our secret. */
+  | { said: 'unverified', error: Error }
+  /** Somebody is there who says nothing, or nobody could say where that is. */
+  | { said: 'unclear', error: Error }
+  /** This process could not ask. */
   | { said: 'nothing', error: Error }
 
 export interface Question {
@@ -47,24 +50,30 @@ export async function askOwner (proofs: Proofs, question: Question, bound = BOUN
 }
 
 async function askOnce (proofs: Proofs, { url, ids, unrecorded, old }: Question, bound: number): Promise<Said> {
-  const proof = proofs.make({ purpose: 'question', url, method: 'GET', sessions: ids })
+  const sessions = old ? ids : ids.map(sessionDigest)
+  const proof = proofs.make({ purpose: 'question', url, method: 'GET', sessions })
   if (proof === undefined) return { said: 'nothing', error: new Error('this node has no secret yet: Redis did not answer since it started') }
   const headers = {
     [PROOF]: proof,
-    ...(ids.length === 1 ? { 'mcp-session-id': ids[0]! } : { [SESSIONS]: ids.join(',') }),
+    ...(old ? { 'mcp-session-id': ids[0]! } : { [SESSIONS]: sessions.join(',') }),
     ...(unrecorded && { [UNRECORDED]: '1' })
   }
   const heard = await ask(new URL(OWNER_PATH, url), headers, bound)
-  return heard.heard === 'answer' ? judge(proofs, proof, heard, ids, old) : said(heard)
+  if (heard.heard !== 'answer') return said(heard)
+  const judged = judge(proofs, proof, heard, ids, old)
+  if (judged.said !== 'proven' || old) return judged
+  const held = ids.flatMap((id, i) => Object.hasOwn(judged.held, sessions[i]!) ? [[id, judged.held[sessions[i]!]!]] : [])
+  return { ...judged, held: Object.fromEntries(held) as Record<string, string> }
 }
 
 function said (heard: Exclude<Heard, { heard: 'answer' }>): Said {
   const { error } = heard
   switch (heard.heard) {
     case 'nobody': return { said: 'nobody', error }
-    case 'silence': return { said: 'silence', error }
-    // A name goes with its node in places, and with its name server in others.
+    case 'silence': case 'unopened': return { said: 'silence', error }
+    // A name goes with its node in places.
     case 'noise': case 'no name': return { said: 'unproven', error }
+    case 'hung up': case 'unresolved': return { said: 'unclear', error }
     case 'nothing': return { said: 'nothing', error }
   }
 }

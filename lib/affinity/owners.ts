@@ -2,11 +2,12 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { OwnerFacts, SessionRecord } from '../sessions/directory.ts'
 import type { Question, Said } from './owner-question.ts'
 
-/** Ids in one question. */
+/** Ids in one question, and how many wait for their turn at most. */
 const TOGETHER = 100
+const WAITING = 1000
 /** Owners, and sessions without one, that are remembered. */
 const REMEMBERED = 1000
-/** For how long it is remembered that nobody holds a session, in milliseconds. */
+/** For how long it is remembered that nobody holds a session, or that nobody is there, in milliseconds. */
 const ABSENCE = 1000
 
 /** An owner that says nothing of itself. */
@@ -39,16 +40,17 @@ export interface OwnersParts {
 /** Sessions that are asked for together, at one url. */
 interface Round { ids: Set<string>, said: Promise<Said> }
 /** What is to be asked at one url: one question at a time, and meanwhile the next grows. */
-interface Queue { next: Round | undefined, last: Promise<unknown> }
+interface Queue { next: Round | undefined, last: Promise<unknown>, waiting: number }
+/** An owner that could not be told dead or alive since then; `lasting`: nor when this node has asked again by itself. */
+interface Unclear { since: number, lasting: boolean, timer: NodeJS.Timeout }
 
 /** Finds out whether owners that are missed in the directory live, and still hold their sessions. */
 export class Owners {
   readonly #parts: OwnersParts
   readonly #queues = new Map<string, Queue>()
-  /** Owners that were silent, and until when that is believed without asking: all their sessions are wanted at once. */
-  readonly #silent = new Map<string, number>()
-  /** Owners at whose url something else answers: since when, and when it last did. */
-  readonly #unproven = new Map<string, { since: number, last: number }>()
+  /** Urls where nobody is, and until when that is believed without asking: all sessions of a node are wanted at once. */
+  readonly #absent = new Map<string, number>()
+  readonly #unclear = new Map<string, Unclear>()
   /** Sessions without a record that nobody had, and until when that is believed. */
   readonly #nowhere = new Map<string, number>()
   /** Nodes whose writes to the directory were in doubt when they answered, and until when that counts. */
@@ -61,88 +63,137 @@ export class Owners {
   /** Where the recorded owner of a session stands, whose heartbeat is gone. */
   async recorded ({ id, node, epoch, url, owner = BEFORE }: SessionRecord): Promise<Standing> {
     if (url === undefined || url === this.#parts.own) return { owner: 'gone' }
-    const key = `${node} ${epoch} ${url}`
-    if ((this.#silent.get(key) ?? 0) > performance.now()) return { owner: 'gone' }
     const old = owner.format === 0
-    const said = await this.#ask({ url, ids: [id], unrecorded: false, old })
-    const { life, unprovenTimeout } = this.#parts
-    switch (said.said) {
-      case 'proven':
-        this.#unproven.delete(key)
-        return Object.hasOwn(said.held, id) ? { owner: 'holds', url } : { owner: 'gone' }
-      case 'nobody': return { owner: 'gone' }
-      case 'silence':
-        remember(this.#silent, key, performance.now() + life / 3)
-        return { owner: 'gone' }
-      case 'nothing': return { owner: 'uncertain', error: said.error }
-      case 'unverified': case 'unproven':
-        if (this.#disbelieved(key, owner.reached ? life : unprovenTimeout)) {
-          this.#parts.disbelieved.count++
-          this.#parts.log.warn({ owner: node, err: said.error }, 'the owner of mcp sessions is taken for gone, though something that is no proof of it answers at its url')
-          return { owner: 'gone' }
-        }
-        return said.said === 'unverified' || old ? { owner: 'lives', url, error: said.error } : { owner: 'uncertain', error: said.error }
+    const question: Question = { url, ids: [id], unrecorded: false, old }
+    const said = await this.#ask(question)
+    if (said.said === 'nobody' || said.said === 'silence') return { owner: 'gone' }
+    if (said.said === 'nothing') return { owner: 'uncertain', error: said.error }
+    const key = `${node} ${epoch} ${url}`
+    if (said.said === 'proven') {
+      this.#clear(key)
+      return Object.hasOwn(said.held, id) ? { owner: 'holds', url } : { owner: 'gone' }
     }
+    const { life, unprovenTimeout } = this.#parts
+    const strange = said.said === 'unproven' && owner.reached
+    if (this.#disbelieved(key, strange ? life : unprovenTimeout, question)) return this.#givenUp(node, said.error)
+    return said.said === 'unverified' || old ? { owner: 'lives', url, error: said.error } : { owner: 'uncertain', error: said.error }
   }
 
   /**
    * Where a session stands that has no record, by the node that its id names.
-   * `beats`: that node is alive, so only its own word will do.
+   * `beats`: that node is alive, so its own word is needed.
    */
-  async unrecorded (id: string, { url, format, beats }: { url: string, format: number, beats: boolean }): Promise<Standing> {
-    if ((this.#nowhere.get(id) ?? 0) > performance.now()) return { owner: 'gone' }
-    const said = await this.#ask({ url, ids: [id], unrecorded: true, old: format === 0 })
+  async unrecorded (id: string, { id: node, url, format, beats }: { id: string, url: string, format: number, beats: boolean }): Promise<Standing> {
+    if (isRemembered(this.#nowhere, id)) return { owner: 'gone' }
+    const question: Question = { url, ids: [id], unrecorded: true, old: format === 0 }
+    const said = await this.#ask(question)
+    if (said.said === 'nothing') return { owner: 'uncertain', error: said.error }
+    const key = `${url} unrecorded`
     if (said.said === 'proven') {
+      this.#clear(key)
       if (said.doubtful) remember(this.#doubtful, url, performance.now() + this.#parts.life)
       if (Object.hasOwn(said.held, id)) return { owner: 'holds', url }
       remember(this.#nowhere, id, performance.now() + ABSENCE)
       return { owner: 'gone' }
     }
-    return beats ? { owner: 'uncertain', error: said.error } : { owner: 'gone' }
+    if (!beats && said.said !== 'unverified') return { owner: 'gone' }
+    if (this.#disbelieved(key, this.#parts.unprovenTimeout, question)) return this.#givenUp(node, said.error)
+    return said.said === 'unverified' ? { owner: 'lives', url, error: said.error } : { owner: 'uncertain', error: said.error }
   }
 
-  /** Whether the node at a url has said of late that its writes to the directory are in doubt. */
-  doubtful (url: string): boolean {
-    return (this.#doubtful.get(url) ?? 0) > performance.now()
+  /** Asks nobody by itself any more. */
+  stop (): void {
+    for (const { timer } of this.#unclear.values()) clearTimeout(timer)
+    this.#unclear.clear()
   }
 
-  /** Whether unproven answers, at least two, have come for so long that they count no more. */
-  #disbelieved (key: string, limit: number): boolean {
-    const now = performance.now()
-    let { since, last } = this.#unproven.get(key) ?? { since: now, last: now }
-    // Nobody has asked for long: what answered then says nothing of the time between.
-    if (now - last > 2 * limit) since = now
-    remember(this.#unproven, key, { since, last: now })
-    return now - since >= limit
+  #givenUp (node: string, error: Error): Standing {
+    this.#parts.disbelieved.count++
+    this.#parts.log.warn({ owner: node, err: error }, 'the owner of mcp sessions is taken for gone, though something that is no proof of it answers at its url')
+    return { owner: 'gone' }
   }
 
-  /** Those who ask the same of one url ask together. */
-  #ask (question: Question): Promise<Said> {
+  /**
+   * Whether it has been unclear for so long that it counts no more: twice at
+   * least, that far apart, without a proof in between. Clients may come seldom,
+   * so this node asks the second time by itself.
+   */
+  #disbelieved (key: string, limit: number, question: Question): boolean {
+    const unclear = this.#unclear.get(key)
+    if (unclear !== undefined) return unclear.lasting || performance.now() - unclear.since >= limit
+    if (this.#unclear.size >= REMEMBERED) this.#clear(this.#unclear.keys().next().value!)
+    const again = (): void => {
+      this.#parts.ask(question).then(said => {
+        const unclear = this.#unclear.get(key)
+        if (unclear === undefined) return
+        if (said.said === 'proven') this.#clear(key)
+        else if (said.said === 'nothing') unclear.timer = setTimeout(again, limit).unref()
+        else unclear.lasting = true
+      }).catch(error => this.#parts.log.warn({ err: error }, 'an owner could not be asked again'))
+    }
+    this.#unclear.set(key, { since: performance.now(), lasting: false, timer: setTimeout(again, limit).unref() })
+    return false
+  }
+
+  #clear (key: string): void {
+    clearTimeout(this.#unclear.get(key)?.timer)
+    this.#unclear.delete(key)
+  }
+
+  /** Those who ask the same of one url ask together, and while one question is on its way the next are gathered. */
+  async #ask (question: Question): Promise<Said> {
+    const { url } = question
+    if (isRemembered(this.#absent, url)) return { said: 'nobody', error: new Error('nobody was there a moment ago') }
+    const said = await this.#together(question)
+    if (said.said === 'nobody' || said.said === 'silence') remember(this.#absent, url, performance.now() + Math.min(ABSENCE, this.#parts.life / 3))
+    return said
+  }
+
+  #together (question: Question): Promise<Said> {
     const { url, ids: [id], unrecorded, old } = question
     // Nodes of format 0 know of one session at a time.
     if (old) return this.#parts.ask(question)
     const key = `${url} ${unrecorded}`
-    const queue: Queue = this.#queues.get(key) ?? { next: undefined, last: new Promise(resolve => { setImmediate(resolve) }) }
+    const queue: Queue = this.#queues.get(key) ?? { next: undefined, last: new Promise(resolve => { setImmediate(resolve) }), waiting: 0 }
     this.#queues.set(key, queue)
-    if (queue.next === undefined || queue.next.ids.size >= TOGETHER) {
-      const ids = new Set<string>()
-      const round: Round = {
-        ids,
-        said: queue.last.then(() => {
-          if (queue.next === round) queue.next = undefined
-          return this.#parts.ask({ ...question, ids: [...ids] })
-        })
-      }
-      queue.next = round
-      queue.last = round.said.finally(() => { if (queue.next === undefined) this.#queues.delete(key) })
+    if (queue.waiting >= WAITING) return Promise.resolve(this.#tooMany(question))
+    if (queue.next === undefined || queue.next.ids.size >= TOGETHER) this.#begin(key, queue, question)
+    const { ids, said } = queue.next!
+    if (!ids.has(id!)) queue.waiting++
+    ids.add(id!)
+    return said
+  }
+
+  #begin (key: string, queue: Queue, question: Question): void {
+    const ids = new Set<string>()
+    const round: Round = {
+      ids,
+      said: queue.last.then((): Said | Promise<Said> => {
+        if (queue.next === round) queue.next = undefined
+        queue.waiting -= ids.size
+        // The round before may have found nobody there.
+        if (isRemembered(this.#absent, question.url)) return { said: 'nobody', error: new Error('nobody was there a moment ago') }
+        return this.#parts.ask({ ...question, ids: [...ids] })
+      })
     }
-    queue.next.ids.add(id!)
-    return queue.next.said
+    queue.next = round
+    queue.last = round.said.finally(() => { if (queue.next === undefined) this.#queues.delete(key) })
+  }
+
+  /** A flood of ids: what has no record is not there, unless the node has said that its writes are in doubt. */
+  #tooMany ({ url, unrecorded }: Question): Said {
+    const doubtful = isRemembered(this.#doubtful, url)
+    if (unrecorded && !doubtful) return { said: 'proven', held: {}, doubtful }
+    return { said: 'nothing', error: new Error('too many sessions are being asked for') }
   }
 }
 
+function isRemembered (map: Map<string, number>, key: string): boolean {
+  return (map.get(key) ?? 0) > performance.now()
+}
+
 /** The oldest makes room. */
-function remember<T> (map: Map<string, T>, key: string, value: T): void {
+function remember (map: Map<string, number>, key: string, value: number): void {
   map.delete(key)
   if (map.size >= REMEMBERED) map.delete(map.keys().next().value!)
   map.set(key, value)

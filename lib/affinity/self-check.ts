@@ -71,7 +71,7 @@ export class SelfCheck {
   #tell (heard: Heard): void {
     const { node: { url }, log } = this.#parts
     const seen = heard.heard === 'answer' ? `an answer that is not its own, with status ${heard.status}${location(heard)}` : heard.error.message
-    this.problem = heard.heard === 'answer' || heard.heard === 'noise'
+    this.problem = heard.heard === 'answer' || heard.heard === 'noise' || heard.heard === 'hung up'
     if (this.#said === seen) return
     this.#said = seen
     if (this.problem) log.error({ url, seen }, 'the option node.url does not lead to this node: it is not ready until it does; nodes need HTTP/1.1 there, with a certificate for its host where it is https')

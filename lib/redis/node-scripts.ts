@@ -75,8 +75,8 @@ export const readMembers = script("return redis.call('SMEMBERS', KEYS[1])")
  * KEYS[1] secret; ARGV what it is to be if there is none, the value that is none ('' for none).
  * Returns what it is.
  */
-export const shareSecret = script(`
-local secret = redis.call('GET', KEYS[1])
+export const shareSecret = script(`${REPLACING}
+local secret = replacing('GET', KEYS[1])
 if secret and (secret ~= ARGV[2] or ARGV[2] == '') then return secret end
 redis.call('SET', KEYS[1], ARGV[1])
 return ARGV[1]`)

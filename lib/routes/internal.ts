@@ -47,21 +47,23 @@ export async function internalRoutes (app: FastifyInstance, options: InternalOpt
 
 /** Which of the sessions that are asked for live here. */
 async function whoHolds ({ sessions, directory, proofs }: InternalOptions, { headers }: InternalRequest): Promise<InternalAnswer> {
-  const several = headers[SESSIONS]
-  const ids = typeof several === 'string' ? several.split(',') : [String(headers['mcp-session-id'] ?? '')]
-  const held = (id: string): string | undefined => sessions.state === 'superseded' ? undefined : sessions.holds(id)
+  const digests = headers[SESSIONS]
+  const asked = typeof digests === 'string' ? digests.split(',') : [String(headers['mcp-session-id'] ?? '')]
+  const idOf = (name: string): string | undefined => typeof digests === 'string' ? sessions.idOf(name) : name
+  const held = (id: string | undefined): string | undefined => id === undefined || sessions.state === 'superseded' ? undefined : sessions.holds(id)
   const proof = headers[PROOF]
-  const secret = proofs.check(proof, { purpose: 'question', url: sessions.node.url!, method: 'GET', sessions: ids })
+  const secret = proofs.check(proof, { purpose: 'question', url: sessions.node.url!, method: 'GET', sessions: asked })
   if (secret === undefined) {
-    // A node of format 0 proves nothing, and takes anything but what it expects for a no.
-    if (directory.oldestFormat > 0) return { status: 403, body: JSON.parse(UNVERIFIED) as object }
-    const epoch = held(ids[0]!)
+    // A node of format 0 proves nothing, and takes anything but what it expects for a no. While Redis is away one may have come that nobody here knows.
+    const old = proof === undefined && (directory.oldestFormat === 0 || directory.doubtful)
+    if (!old) return { status: 403, body: JSON.parse(UNVERIFIED) as object }
+    const epoch = held(idOf(asked[0]!))
     return epoch === undefined ? { status: 404, body: {} } : { status: 200, body: { epoch } }
   }
   const closing = headers[UNRECORDED] === undefined ? [] : await directory.closing()
-  const mine = ids.filter(id => held(id) !== undefined && !closing.includes(id))
+  const mine = asked.map(name => [name, idOf(name)] as const).filter(([, id]) => held(id) !== undefined && !closing.includes(id!))
   // Its record was looked for in vain: it is written again at once.
-  if (headers[UNRECORDED] !== undefined) for (const id of mine) directory.changed(id)
-  const body = { held: Object.fromEntries(mine.map(id => [id, held(id)])), doubtful: directory.doubtful }
+  if (headers[UNRECORDED] !== undefined) for (const [, id] of mine) directory.changed(id!)
+  const body = { held: Object.fromEntries(mine.map(([name, id]) => [name, held(id)])), doubtful: directory.doubtful }
   return { status: 200, headers: { [PROOF]: proofs.answer(secret, proof as string, JSON.stringify(body)) }, body }
 }

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { newSessionId, shortId } from '../session-id.ts'
+import { newSessionId, sessionDigest, shortId } from '../session-id.ts'
 import { principalKey } from '../security/principal.ts'
 import type { Principal } from '../security/principal.ts'
 import type { Exchange } from '../transport/exchange.ts'
@@ -113,6 +113,8 @@ export class Sessions implements DirectoryOwner {
   ids (): Iterable<string> { return this.#store.ids() }
   /** The epoch under which a session is held here, or is being moved here; undefined when it is neither. */
   holds (id: string): string | undefined { return (this.#store.get(id) ?? this.#arriving.get(id))?.epoch }
+  /** The id of a session that is held here, or is being moved here, by its digest. */
+  idOf (digest: string): string | undefined { return this.#store.idOf(digest) ?? [...this.#arriving.keys()].find(id => sessionDigest(id) === digest) }
   values (): Iterable<LocalSession> { return this.#store.values() }
   record (id: string): NewRecord | undefined { return (this.#store.get(id) ?? this.#leaving.get(id)?.session)?.record() ?? this.#last.get(id) }
   beating (): (gone: boolean) => void { return this.#parts.lease?.beating() ?? (() => {}) }

@@ -1,3 +1,4 @@
+import { sessionDigest } from '../session-id.ts'
 import type { LocalSession } from './session.ts'
 
 /** What a new session would exceed. */
@@ -9,6 +10,8 @@ export type Full = 'node_full' | 'principal_limit'
  */
 export class SessionStore {
   readonly #sessions = new Map<string, LocalSession>()
+  /** Ids by digest. */
+  readonly #digests = new Map<string, string>()
   readonly #places = new Map<string, number>()
   readonly #limits: { maxPerNode: number, maxPerPrincipal: number }
   #reserved = 0
@@ -20,6 +23,7 @@ export class SessionStore {
   get size (): number { return this.#sessions.size }
   get (id: string): LocalSession | undefined { return this.#sessions.get(id) }
   has (id: string): boolean { return this.#sessions.has(id) }
+  idOf (digest: string): string | undefined { return this.#digests.get(digest) }
   ids (): Iterable<string> { return this.#sessions.keys() }
   values (): Iterable<LocalSession> { return this.#sessions.values() }
 
@@ -64,11 +68,13 @@ export class SessionStore {
   /** Puts a session into its reserved place. */
   add (session: LocalSession): void {
     this.#sessions.set(session.id, session)
+    this.#digests.set(sessionDigest(session.id), session.id)
   }
 
   /** Takes a session out, its place with it. False when it is not here. */
   delete (session: LocalSession): boolean {
     if (!this.#sessions.delete(session.id)) return false
+    this.#digests.delete(sessionDigest(session.id))
     this.unreserve(session.principalKey)
     return true
   }

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { OptionError } from '../errors.ts'
+import { internalPath } from '../http/internal-paths.ts'
 import { bearerCheck } from './bearer.ts'
 import { clusterDocument } from './document.ts'
 import { readTraefikOptions } from './options.ts'
@@ -13,7 +14,7 @@ export interface TraefikHttpOptions extends TraefikOptions {
    * leaving it open takes an explicit `false`.
    */
   token: string | false
-  /** Where the document is. Default `/mcp-sticky/traefik`; Fastify's `prefix` goes before it. */
+  /** Where the document is, whatever prefix the plugin is registered with. Default `/mcp-sticky/traefik`. */
   path?: string
   /** Fastify's own: put before `path`. */
   prefix?: string
@@ -33,17 +34,13 @@ async function plugin (app: FastifyInstance, options: TraefikHttpOptions): Promi
   const authorized = token === false ? () => true : bearerCheck(token)
   const document = clusterDocument({ mcpSessions: app.mcpSessions, options: traefik, log: app.log })
 
-  // Traefik asks every few seconds; only trouble is worth a line.
-  app.get(path, { exposeHeadRoute: false, logLevel: 'warn' }, async (request, reply) => {
-    reply.header('cache-control', 'no-store')
-    if (!authorized(request.headers.authorization)) {
-      return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'unauthorized' })
-    }
+  // Over the socket past the application's hooks, which would ask Traefik for what it does not have.
+  internalPath(app, path, async ({ headers }) => {
+    if (!authorized(headers.authorization)) return { status: 401, headers: { 'www-authenticate': 'Bearer' }, body: { error: 'unauthorized' } }
     const configuration = await document()
-    if (configuration === undefined) {
-      return reply.code(503).header('retry-after', RETRY_AFTER).send({ error: 'no nodes are known yet' })
-    }
-    return configuration
+    return configuration === undefined
+      ? { status: 503, headers: { 'retry-after': RETRY_AFTER }, body: { error: 'no nodes are known yet' } }
+      : { status: 200, body: configuration }
   })
 }
 

@@ -5,12 +5,14 @@ import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { createServer as createHttp2 } from 'node:http2'
 import { createServer as createTlsServer } from 'node:https'
+import { connect as connectTcp } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { generate } from 'selfsigned'
 import { PROOF } from '../../lib/affinity/forward-headers.ts'
 import { askOwner, SESSIONS, UNVERIFIED } from '../../lib/affinity/owner-question.ts'
 import type { Question, Said } from '../../lib/affinity/owner-question.ts'
 import { Proofs } from '../../lib/security/proofs.ts'
+import { sessionDigest } from '../../lib/session-id.ts'
 import { freePort } from '../fixtures/free-port.ts'
 import { startOwner, startRawOwner } from './forward-node.ts'
 
@@ -23,11 +25,11 @@ const ask = (url: string, more: Partial<Question> = {}, bound = 2000): Promise<S
 
 /** A node as it should be, which holds `mine`. */
 const node: (url: () => string) => RequestListener = url => (request, response) => {
-  const ids = String(request.headers[SESSIONS] ?? request.headers['mcp-session-id']).split(',')
+  const ids = String(request.headers[SESSIONS]).split(',')
   const proof = request.headers[PROOF] as string
   const secret = theirs.check(proof, { purpose: 'question', url: url(), method: 'GET', sessions: ids })
   if (secret === undefined) return response.writeHead(403).end(UNVERIFIED)
-  const body = JSON.stringify({ held: Object.fromEntries(ids.filter(id => id === 'mine').map(id => [id, 'abc.0'])), doubtful: false })
+  const body = JSON.stringify({ held: Object.fromEntries(ids.filter(id => id === sessionDigest('mine')).map(id => [id, 'abc.0'])), doubtful: false })
   response.writeHead(200, { [PROOF]: theirs.answer(secret, proof, body) }).end(body)
 }
 
@@ -75,7 +77,6 @@ t.test('what anybody could say is no proof', async t => {
     'a sidecar whose application is dead': (_request, response) => response.writeHead(503).end('upstream connect error'),
     'a redirect': (_request, response) => response.writeHead(302, { location: '/login' }).end(),
     'a made-up proof': (_request, response) => response.writeHead(200, { [PROOF]: 'x'.repeat(43) }).end('{"held":{},"doubtful":false}'),
-    'a reset': request => request.socket.resetAndDestroy(),
     'half an answer': (_request, response) => response.writeHead(200, { 'content-length': 100 }).write('{"held":{}', () => response.destroy()),
     'an answer without end': (_request, response) => {
       const more = (): void => { if (response.write('x'.repeat(1 << 16))) setImmediate(more); else response.once('drain', more) }
@@ -86,6 +87,38 @@ t.test('what anybody could say is no proof', async t => {
     const owner = await startOwner(t, answer)
     t.match(await ask(owner.url), { said: 'unproven', error: Error }, what)
   }
+})
+
+t.test('no word is no evidence either', async t => {
+  for (const [what, answer] of Object.entries<RequestListener>({
+    'a reset': request => request.socket.resetAndDestroy(),
+    'a hang-up': request => request.socket.destroy()
+  })) {
+    t.match(await ask((await startOwner(t, answer)).url), { said: 'unclear' }, what)
+  }
+})
+
+t.test('whole ids go to nobody who has not proven anything', async t => {
+  const seen: unknown[] = []
+  const owner = await startOwner(t, (request, response) => {
+    seen.push(request.headers['mcp-session-id'], request.headers[SESSIONS])
+    response.end('hello')
+  })
+  await ask(owner.url)
+  t.same(seen, [undefined, sessionDigest('mine')])
+})
+
+t.test('a connection that nobody takes is tried twice', async t => {
+  // Its process does not look, so that the queue of the system fills up.
+  const crowd = spawn(process.execPath, ['-e', `
+    const server = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      process.stdout.write(String(server.address().port), () => { for (;;); })
+    })`])
+  t.teardown(() => crowd.kill('SIGKILL'))
+  const port = Number(String((await once(crowd.stdout, 'data'))[0]))
+  const sockets = Array.from({ length: 8 }, () => connectTcp(port, '127.0.0.1').on('error', () => {}))
+  t.teardown(() => sockets.forEach(socket => socket.destroy()))
+  t.match(await ask(`http://127.0.0.1:${port}`, {}, 100), { said: 'silence' })
 })
 
 t.test('somebody who speaks another protocol is somebody', async t => {
@@ -105,8 +138,8 @@ t.test('somebody who speaks another protocol is somebody', async t => {
 
 t.test('nobody there is a no, and a name that nobody knows is none', async t => {
   t.match(await ask(`http://127.0.0.1:${await freePort()}`), { said: 'nobody', error: { code: 'ECONNREFUSED' } })
-  t.match(await ask('http://no-such-host.invalid:3000'), { error: Error })
-  t.not((await ask('http://no-such-host.invalid:3000')).said, 'nobody')
+  const { said } = await ask('http://no-such-host.invalid:3000')
+  t.ok(said === 'unproven' || said === 'unclear', said)
 })
 
 t.test('silence is asked again, over another connection', async t => {
