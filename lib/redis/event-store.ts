@@ -14,7 +14,7 @@ import { Unreadable } from './unreadable.ts'
 export { EventsTakenError } from './event-store-log.ts'
 
 export interface RedisEventStoreOptions {
-  /** An ioredis client or Cluster. It is never closed. Redis 6.2 or newer, or Valkey. */
+  /** An ioredis client or Cluster. It is never closed. Redis 7 or newer, or Valkey. */
   redis: RedisClient
   /** Prefix of every key. Default `mcp:`. */
   keyPrefix?: string

@@ -8,7 +8,7 @@ import type { DynamicConfiguration, LoadBalancer, Router, ServersTransport, Serv
 const INTERNAL = '/mcp-sticky/'
 /** Answers 503 while the node drains: the pool takes it out, and what is pinned to it in the pool moves. */
 const READY = `${INTERNAL}ready`
-/** Answers 200 until the node closes: a draining node keeps the sessions it has. */
+/** Answers 200 until the node closes, so a draining node keeps the sessions it has; where nodes forward and adopt, 503 while it drains: another answers, and forwards. */
 const ALIVE = `${INTERNAL}alive`
 /** ADR-0066's name. */
 const COOKIE = '_mcp_backend'
