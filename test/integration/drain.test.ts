@@ -186,6 +186,28 @@ t.test('the last request of a connection is served, and its answer says that it 
   await closed
 })
 
+t.test('a request that came while the process stood still is served before its connection is closed', async t => {
+  const { app, url } = await startApp(t, { node: { url: `http://127.0.0.1:${await freePort()}` }, drain: { grace: 0, timeout: 60_000 } }, { fastify: { forceCloseConnections: false } })
+  const id = await open(url)
+  const { hostname, port, host, pathname } = new URL(url)
+  const accepted = once(app.server, 'connection')
+  const socket = connectTcp(Number(port), hostname)
+  t.teardown(() => socket.destroy())
+  await accepted
+  let received = ''
+  socket.on('data', data => { received += data }).on('error', () => {})
+  await app.mcpSessions.drain()
+  const closed = app.close()
+  await until('nobody listens', () => !app.server.listening)
+  const text = JSON.stringify(call('count'))
+  socket.write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Session-Id: ${id}\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
+  const end = performance.now() + 500
+  while (performance.now() < end);
+  await until('the connection is closed', () => socket.closed)
+  t.match(received, '"result"')
+  await closed
+})
+
 t.test('a client that stalls its connection holds up Fastify, but not the clean-up of Redis', async t => {
   const redis = connect(t, await startRedis(t))
   let make = (): void => {}
