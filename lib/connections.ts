@@ -5,10 +5,15 @@ import { Server as NetServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** Milliseconds without a request after which those who hold a connection open are taken not to be about to use it. */
-const QUIET = 250
-/** Milliseconds for connections to serve what is on its way. */
-const LAST_REQUESTS = 2000
+/** How often a server that ends looks whether it is still used, in milliseconds. */
+const LOOK = 50
+/**
+ * Looks without a request after which those who hold a connection open are taken not to be about to use it.
+ * Looks and not time: a process that stood still finds the requests of that time after its timers.
+ */
+const QUIET = 5
+/** Looks for connections to serve what is on its way: two seconds. */
+const LAST_REQUESTS = 40
 /** The id of no stream: it announces the end of an HTTP/2 session, and rules nothing out yet (RFC 9113, 6.8). */
 const NO_STREAM = 2 ** 31 - 1
 /** Node's own channel, for every response of HTTP/1 that was given. */
@@ -31,8 +36,8 @@ export class Connections {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<Http2Session>()
-  /** When a request was begun or answered last, from the beginning of the end on. */
-  #latest = 0
+  /** Looks since a request was begun or answered. */
+  #looks = 0
   #ending = false
 
   constructor (server: Server) {
@@ -53,7 +58,6 @@ export class Connections {
     const server = this.#server
     if (this.#ending || !server.listening) return
     this.#ending = true
-    this.#used()
     server.prependListener('request', (request, response) => {
       this.#used()
       if (request.httpVersionMajor === 1) response.shouldKeepAlive = false
@@ -62,7 +66,7 @@ export class Connections {
     NetServer.prototype.close.call(server)
     server.on('session', (session: Http2Session) => announceEnd(session))
     for (const session of this.#sessions) announceEnd(session)
-    await this.#quiet(performance.now() + LAST_REQUESTS, signal)
+    await this.#quiet(signal)
     this.closeSessions()
     this.#closeIdle()
     this.#goOnClosing()
@@ -81,14 +85,12 @@ export class Connections {
   }
 
   #used (): void {
-    this.#latest = performance.now()
+    this.#looks = 0
   }
 
-  async #quiet (bound: number, signal: AbortSignal): Promise<void> {
-    while (this.#sockets.size > 0 && !signal.aborted) {
-      const left = Math.min(this.#latest + QUIET, bound) - performance.now()
-      if (left <= 0) return
-      await pause(Math.min(left, QUIET / 5), undefined, { signal }).catch(error => { if (!signal.aborted) throw error })
+  async #quiet (signal: AbortSignal): Promise<void> {
+    for (let look = 0; look < LAST_REQUESTS && this.#looks++ < QUIET && this.#sockets.size > 0 && !signal.aborted; look++) {
+      await pause(LOOK, undefined, { signal }).catch(error => { if (!signal.aborted) throw error })
     }
   }
 
@@ -111,8 +113,8 @@ export class Connections {
     subscribe(FINISHED, onFinished)
     const timer = setInterval(() => {
       if (this.#sockets.size === 0) return done()
-      if (performance.now() - this.#latest >= QUIET) this.#closeIdle()
-    }, QUIET).unref()
+      if (this.#looks++ >= QUIET) this.#closeIdle()
+    }, LOOK).unref()
     function done (): void {
       clearInterval(timer)
       unsubscribe(FINISHED, onFinished)
