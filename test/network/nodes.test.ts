@@ -1,6 +1,6 @@
 // A node whose ways to others drop packets, under clients that call without pause through every node in turn.
 import t from 'tap'
-import { startNetworkCluster } from '../fixtures/network/cluster.ts'
+import { NODES, startNetworkCluster } from '../fixtures/network/cluster.ts'
 import { suffer, untouched } from '../fixtures/network/fault.ts'
 
 /** How a call may end that was to be answered by a node which cannot be reached. */
@@ -13,6 +13,12 @@ const others = (reasons: string[], allowed: string[]): string[] => reasons.filte
 
 t.test('cut from Redis, not from clients and peers: nothing fails', async t => {
   const seen = await suffer(t, cluster, () => network.cut('a', 'redis'))
+  t.same(seen.tally.failed, [], 'no call failed')
+  untouched(t, seen)
+})
+
+t.test('all are cut from Redis, which closes nothing: sessions go on', async t => {
+  const seen = await suffer(t, cluster, () => { for (const node of NODES) network.cut(node, 'redis') })
   t.same(seen.tally.failed, [], 'no call failed')
   untouched(t, seen)
 })
