@@ -7,6 +7,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { gzipSync, createGunzip } from 'node:zlib'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { generate } from 'selfsigned'
 import type { Test } from 'tap'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import type { McpStickyOptions } from '../../lib/index.ts'
@@ -55,7 +56,7 @@ async function startNodes (t: Test, options: Partial<McpStickyOptions> = {}, fas
   const keyPrefix = `test:${randomUUID()}:`
   const nodes: StartedApp[] = []
   for (const id of ['owner', 'other']) {
-    const url = `http://127.0.0.1:${await freePort()}`
+    const url = `${id === 'other' && 'https' in others ? 'https' : 'http'}://127.0.0.1:${await freePort()}`
     nodes.push(await startApp(t, {
       redis: connect(t, redis),
       keyPrefix,
@@ -283,8 +284,9 @@ t.test('targets and methods', async t => {
 })
 
 t.test('a client of HTTP/2 gets what one of HTTP/1 gets from the owner', async t => {
-  const [owner, other] = await startNodes(t, {}, {}, { http2: true } as FastifyServerOptions)
-  const session = connectHttp2(new URL(other.url).origin)
+  const { private: key, cert } = await generate([{ name: 'commonName', value: '127.0.0.1' }])
+  const [owner, other] = await startNodes(t, {}, {}, { http2: true, https: { key, cert, allowHTTP1: true } } as FastifyServerOptions)
+  const session = connectHttp2(new URL(other.url).origin, { rejectUnauthorized: false })
   t.teardown(() => session.destroy())
   const rows: Record<string, Omit<Row, 'fields'> & { fields?: OutgoingHttpHeaders }> = {
     plain: { gives: [200] },

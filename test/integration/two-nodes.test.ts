@@ -39,7 +39,7 @@ t.test('the record exists for thirty days, with no transport state in it', async
   const client = connect(t, redis)
   const record = await client.hgetall(`${keyPrefix}session:${id}`)
   t.match(record, { node: 'node-0', epoch: /./, protocolVersion: '2025-11-25', principal: '["https://id.example","ada"]', createdAt: /^\d+$/, lastSeenAt: /^\d+$/ })
-  t.same(Object.keys(record).sort(), ['clientInfo', 'createdAt', 'epoch', 'lastSeenAt', 'node', 'principal', 'protocolVersion'])
+  t.same(Object.keys(record).sort(), ['clientInfo', 'createdAt', 'epoch', 'lastSeenAt', 'node', 'owner', 'principal', 'protocolVersion', 'reader'])
   const ttl = await client.pttl(`${keyPrefix}session:${id}`)
   t.ok(ttl > 29 * 86_400_000 && ttl <= 30 * 86_400_000, `ttl ${ttl}`)
 })

@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { FORMAT } from '../../lib/format.ts'
 import { Lease } from '../../lib/affinity/lease.ts'
 import { newSessionId } from '../../lib/session-id.ts'
 import { ADOPTION_PAUSES } from '../../lib/sessions/adoption-pauses.ts'
@@ -228,7 +229,7 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     b!.node.draining = true
     b!.directory.announce()
     await until('the drain is known', async () => await seen() === 'a up 0 Infinity,b draining 1 0')
-    t.strictSame((await a!.directory.nodes())[1], { id: 'b', url: 'http://10.0.0.2:3000', tag: b!.node.identity.tag, state: 'draining', sessions: 1, room: 0 })
+    t.strictSame((await a!.directory.nodes())[1], { id: 'b', url: 'http://10.0.0.2:3000', tag: b!.node.identity.tag, state: 'draining', sessions: 1, room: 0, format: FORMAT })
     await place.crash(b!.directory, b!.node.identity)
     await until('the dead is gone from the list', async () => await seen() === 'a up 0 Infinity')
   })
