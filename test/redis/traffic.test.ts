@@ -38,7 +38,7 @@ t.test('1,000 touches of a session cost nothing right after its write', async t 
     await until('three more beats', async () => await beats() > now + 3)
   }, keyPrefix)
   t.strictSame(onKey(commands, `:${record.id}`), [])
-  t.strictSame(onKey(commands, ':sessions').filter(([, sha]) => sha !== countIndex.sha), [], 'the index is counted, and not written')
+  t.strictSame(onKey(commands, ':sessions').filter(([, script]) => script !== countIndex.sha && script !== countIndex.lua), [], 'the index is counted, and not written')
 })
 
 t.test('a look at an id elsewhere is one read', async t => {
