@@ -115,14 +115,16 @@ for (const version of [1, 2]) {
     const node = await startNode(t, { http2: version === 2, drain: SHORT })
     let ended: () => boolean
     if (version === 1) {
-      const upload = await dial(t, node.url, 'POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{')
+      const upload = await dial(t, node.url, 'POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n{')
+      await until('the node has it', () => upload.bytesRead > 0)
       const trickle = setInterval(() => upload.write(' '), 20)
       t.teardown(() => clearInterval(trickle))
       ended = () => upload.closed
     } else {
       const session = await dialHttp2(t, node.url)
-      const upload = session.request({ ':method': 'POST', ':path': '/mcp', 'content-type': 'application/json' })
+      const upload = session.request({ ':method': 'POST', ':path': '/mcp', 'content-type': 'application/json', expect: '100-continue' })
       upload.on('error', () => {})
+      await once(upload, 'continue')
       const trickle = setInterval(() => { if (!upload.closed) upload.write(' ') }, 20)
       t.teardown(() => clearInterval(trickle))
       ended = () => session.closed

@@ -211,7 +211,8 @@ t.test('header fields, however large or many', async t => {
     'more than Node takes': { gives: [431], with: [long(16_500)] },
     '950 fields': { gives: [200], with: many(950) },
     'more fields than could be passed on': { gives: [431, 'headers_too_large'], with: many(990) },
-    'more fields than Node keeps': { gives: [431, 'headers_too_large'], with: many(1500) },
+    // Node 24.21 refuses them itself; older ones leave out what is too many.
+    'more fields than Node keeps': { gives: [431], with: many(1500) },
     'GET with too much': { gives: [431, 'headers_too_large'], method: 'GET', with: [long(15_500)] },
     'DELETE with too much': { gives: [431, 'headers_too_large'], method: 'DELETE', with: [long(15_500)] }
   })

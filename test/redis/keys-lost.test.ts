@@ -67,7 +67,7 @@ const rows: Record<string, Row> = {
 
 const vandals: Record<string, (raw: Redis, key: string) => Promise<unknown>> = {
   gone: (raw, key) => raw.del(key),
-  'of another type': (raw, key) => raw.multi().del(key).xadd(key, '*', 'what', 's3cret').exec()
+  'of another type': (raw, key) => raw.multi().del(key).xadd(key, '1-1', 'what', 's3cret').exec()
 }
 
 for (const [what, { key, before, after, right }] of Object.entries(rows)) {
