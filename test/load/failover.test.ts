@@ -23,7 +23,7 @@ t.test('a Sentinel failover: nothing fails, nothing moves', async t => {
   await load.goesOn(3)
   const tally = await load.stop()
   t.comment(summary(tally))
-  t.same(tally.failed, [], 'no call failed')
+  t.same(tally.failed, [], `no call failed: ${summary(tally)}`)
   t.same(tally.wrong, [], 'no answer was wrong')
   t.same(tally.lost, [], 'no session was lost')
   t.equal(tally.moved, 0, 'no session has moved')

@@ -36,7 +36,7 @@ async function rollingRestart (t: Test, front: FrontName, cookies: boolean): Pro
   t.comment(`after the restart ${Math.round(100 * (more - forwarded) / (late - ok))} % of the requests are forwarded`)
   const tally = await load.stop()
   t.comment(summary(tally))
-  t.same(tally.failed, [], 'no call failed')
+  t.same(tally.failed, [], `no call failed: ${summary(tally)}`)
   t.same(tally.wrong, [], 'no answer was wrong')
   t.same(tally.lost, [], 'no session was lost')
   t.equal(tally.received, tally.announced, 'every announcement was heard')

@@ -34,7 +34,7 @@ async function upgrade (t: Test, former: string, front: FrontName): Promise<void
   await roll(cluster, former, () => load.goesOn())
   const tally = await load.stop()
   t.comment(summary(tally))
-  t.same(tally.failed, [], 'no call failed')
+  t.same(tally.failed, [], `no call failed: ${summary(tally)}`)
   t.same(tally.wrong, [], 'no answer was wrong: no session had two owners')
   t.same(tally.lost, [], 'no session was lost')
   t.equal(tally.received, tally.announced, 'every announcement was heard')
@@ -71,7 +71,7 @@ t.test('half way: a node that loses Redis alone is not robbed by the other versi
   }
   const whole = await load.tally()
   t.comment(summary(whole))
-  t.same(whole.failed, [], 'no call failed')
+  t.same(whole.failed, [], `no call failed: ${summary(whole)}`)
   t.equal(whole.moved, 0, 'no session has moved')
 
   const deaths: Death[] = []
