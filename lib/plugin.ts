@@ -10,12 +10,14 @@ import { Lease } from './affinity/lease.ts'
 import type { Policies } from './affinity/misroute.ts'
 import { OwnerWatch } from './affinity/owner-watch.ts'
 import { PROOF } from './affinity/forward-headers.ts'
-import { proveNotMine } from './affinity/hop-proof.ts'
+import { receiptOf } from './affinity/hop-proof.ts'
 import { askOwner } from './affinity/owner-question.ts'
 import { Owners } from './affinity/owners.ts'
 import { SelfCheck } from './affinity/self-check.ts'
 import { UnderWay } from './affinity/under-way.ts'
 import { connectionsOf } from './connections.ts'
+import { onReceived } from './http/internal-paths.ts'
+import type { Receiver } from './http/internal-paths.ts'
 import { AlreadyRegisteredError, OptionError, PolicyUnavailableError } from './errors.ts'
 import { readOptions } from './options.ts'
 import type { McpStickyOptions, Settings } from './options.ts'
@@ -112,6 +114,11 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const refused = refusalCounters()
   app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, disbelieved, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
 
+  const receive: Receiver = (request, response) => {
+    const receipt = response.hasHeader(PROOF) ? undefined : receiptOf(proofs, node.url, request)
+    if (receipt !== undefined) response.setHeader(PROOF, receipt)
+  }
+  onReceived(app, receive)
   app.addHook('onReady', async () => {
     await sessions.start()
     // What is added last to avvio's queue is run first. So the node drains while Fastify still serves: in a preClose hook
@@ -142,10 +149,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     sessions,
     affinity,
     unsent,
-    refuse: refuser(refused, request => {
-      const proof = proveNotMine(proofs, node.url, request)
-      return proof === undefined ? {} : { [PROOF]: proof }
-    }),
+    refuse: refuser(refused, receive),
     resumable: settings.eventStore !== undefined,
     forwards: forwarder !== undefined,
     principal: settings.principal,

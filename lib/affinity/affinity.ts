@@ -10,7 +10,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import type { Adopted, Adoption } from './adoption.ts'
 import { HOP } from './forward-headers.ts'
-import type { Forwarded, Forwarder } from './forwarder.ts'
+import type { AnswerHead, Forwarded, Forwarder } from './forwarder.ts'
 import { Limiter } from './limiter.ts'
 import { decide } from './misroute.ts'
 import type { Decision, Policies } from './misroute.ts'
@@ -22,6 +22,8 @@ import type { UnderWay } from './under-way.ts'
 export const RETRY_AFTER = 2
 /** "That session is not mine": what a node answers to a forwarded request. */
 const NOT_OWNER = 421
+/** The oldest format whose nodes prove that an answer is theirs. */
+const PROVES = 1
 /** What the server of a node says of header fields that are more than it takes, in no words of ours. */
 const FIELDS_TOO_LARGE = 431
 /** Waits before a session is looked for again whose owner says it is not, in milliseconds: it may be on its way to another. */
@@ -148,15 +150,14 @@ export class Affinity {
    * it though Redis has lost its record, or its node's heartbeat.
    */
   async #missed ({ id, key, request }: Pick<Errand, 'id' | 'key' | 'request'>, location: Location, reason: AffinityRefusal): Promise<Standing> {
-    const { owners, directory } = this.#parts
+    const { owners } = this.#parts
     const gone = { owner: 'gone' } as const
     if (owners === undefined || isHop(request)) return gone
     // Somebody else's is looked for as if it had no record, so that nothing tells it from one that is nowhere.
     const mine = location.status !== 'unknown' && location.record.principal === key
     if (location.status === 'orphaned' && mine) return reason === 'orphaned' && location.record.released !== true ? owners.recorded(location.record) : gone
     if (mine || (location.status === 'unknown' && location.ended === true)) return gone
-    const tag = tagOf(id)
-    const node = tag === undefined ? undefined : directory.lastSeen(tag)
+    const node = this.#named(id)
     if (node?.url === undefined || node.url === this.#parts.sessions.node.url) return gone
     return owners.unrecorded(id, { id: node.id, url: node.url, format: node.format, beats: await this.#beats(node.id) })
   }
@@ -179,8 +180,8 @@ export class Affinity {
     const { forwarder } = this.#parts
     if (forwarder === undefined || isHop(request)) return undefined
     this.#began({ request, reply })
-    for (const { url } of await this.#candidates(format)) {
-      const forwarded = await this.#passOn({ request, reply, lastWords }, url!)
+    for (const candidate of await this.#candidates(format)) {
+      const forwarded = await this.#passOn({ request, reply, lastWords }, candidate.url!, candidate.format)
       if (forwarded.outcome === 'answered') return this.#counted()
       if (forwarded.outcome === 'lost') return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
       if (isTooLarge(forwarded)) return refusal('headers_too_large')
@@ -197,25 +198,25 @@ export class Affinity {
     const { directory, policies, forwarder } = this.#parts
     if (forwarder === undefined || isHop(request)) return false
     this.#began({ request, reply })
-    let url: string | undefined
+    let to: { url?: string | undefined, format?: number } | undefined
     let missed: Standing | undefined
     try {
       const location = await directory.locate(id, { by: callerOf({ request, key }) })
       const decision = decide(location, policies, { principal: key, hop: false })
-      if (decision.do === 'forward') url = decision.url
-      else if (decision.do === 'leave') url = (await this.#candidates(decision.reader))[0]?.url
+      if (decision.do === 'forward') to = decision
+      else if (decision.do === 'leave') to = (await this.#candidates(decision.reader))[0]
       else if (location.status === 'unknown') {
         missed = await this.#missed({ id, key, request }, location, 'unknown')
-        if (missed.owner === 'holds' || missed.owner === 'lives') url = missed.url
+        if (missed.owner === 'holds' || missed.owner === 'lives') to = missed
       }
     } catch (error) {
       if (!(error instanceof DirectoryUnavailableError)) throw error
-      url = this.#urlOf(id)
+      to = this.#named(id)
     }
     const unreachable = (): Error => new DirectoryUnavailableError('the node that may hold the session cannot be asked')
     if (missed?.owner === 'uncertain') throw unreachable()
-    if (url === undefined) return false
-    const forwarded = await this.#passOn({ request, reply, lastWords: () => '' }, url)
+    if (to?.url === undefined) return false
+    const forwarded = await this.#passOn({ request, reply, lastWords: () => '' }, to.url, to.format)
     if (forwarded.outcome !== 'answered') {
       // Without a record nobody but that node can end it.
       if (missed?.owner === 'holds' && forwarded.outcome !== 'declined') throw unreachable()
@@ -240,23 +241,26 @@ export class Affinity {
   }
 
   /** `format`: of the node there, where it is known. */
-  async #forward (errand: Errand, url: string, format = 0): Promise<Found | Undone> {
-    return this.#outcome(errand, await this.#passOn(errand, url), format)
+  async #forward (errand: Errand, url: string, format?: number): Promise<Found | Undone> {
+    return this.#outcome(errand, await this.#passOn(errand, url, format))
   }
 
-  #passOn ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>, url: string): Promise<Forwarded> {
+  async #passOn ({ request, reply, lastWords }: Pick<Errand, 'request' | 'reply' | 'lastWords'>, url: string, format = 0): Promise<Forwarded> {
     const { forwarder, watch } = this.#parts
     watch?.wake()
-    return forwarder!.forward(request, reply, url, { decline: status => status === NOT_OWNER || status === FIELDS_TOO_LARGE, lastWords })
+    const decline = (answer: AnswerHead): boolean => isBetweenNodes(answer.status) || (format >= PROVES && isStrange(answer))
+    const forwarded = await forwarder!.forward(request, reply, url, { decline, lastWords })
+    if (forwarded.outcome !== 'declined' || forwarded.proven === true || format < PROVES || isTooLarge(forwarded)) return forwarded
+    const error = new Error(`something that is no node of this cluster answered the request, with status ${forwarded.status}`)
+    // A proxy in between may say that of what it has passed on.
+    return { outcome: forwarded.status >= 500 ? 'lost' : 'unreachable', error }
   }
 
-  #outcome ({ request }: Errand, forwarded: Forwarded, format: number): Found | Undone {
+  #outcome ({ request }: Errand, forwarded: Forwarded): Found | Undone {
     switch (forwarded.outcome) {
       case 'answered': return this.#counted()
-      case 'declined':
-        if (isTooLarge(forwarded)) return refusal('headers_too_large')
-        // Nodes of format 0 prove nothing; whoever else does not is somebody that has come to that url.
-        return forwarded.proven || format === 0 ? { now: 'moved' } : { now: 'unreachable', error: new Error('something that is no node of this cluster declined the request') }
+      // "That session is not mine."
+      case 'declined': return isTooLarge(forwarded) ? refusal('headers_too_large') : { now: 'moved' }
       case 'unreachable': return { now: 'unreachable', error: forwarded.error }
       // A stream may be opened twice.
       case 'lost': return request.method === 'GET' ? { now: 'unreachable', error: forwarded.error } : refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
@@ -308,16 +312,16 @@ export class Affinity {
   /** Nobody can say where the session is: the node that opened it may still have it. */
   async #byTag (errand: Errand, error: InstanceType<typeof DirectoryUnavailableError>): Promise<Found> {
     const unavailable = refusal('directory_unavailable', { retryAfter: error.retryAfter, err: error })
-    const url = this.#urlOf(errand.id)
-    if (url === undefined || this.#parts.policies.misroute === 'reject' || isHop(errand.request)) return unavailable
-    const forwarded = await this.#forward(errand, url)
+    const node = this.#named(errand.id)
+    if (node?.url === undefined || this.#parts.policies.misroute === 'reject' || isHop(errand.request)) return unavailable
+    const forwarded = await this.#forward(errand, node.url, node.format)
     return 'do' in forwarded ? forwarded : unavailable
   }
 
-  /** Where the node is, or was, that the id names. */
-  #urlOf (id: string): string | undefined {
+  /** The node that the id names, as it was seen last. */
+  #named (id: string): NodeStatus | undefined {
     const tag = tagOf(id)
-    return tag === undefined ? undefined : this.#parts.directory.lastSeen(tag)?.url
+    return tag === undefined ? undefined : this.#parts.directory.lastSeen(tag)
   }
 
   async #candidates (least: number): Promise<NodeStatus[]> {
@@ -344,6 +348,20 @@ export class Affinity {
 /** Whether another node has forwarded the request already. A client that says so only denies itself forwarding. */
 export function isHop (request: FastifyRequest): boolean {
   return request.headers[HOP] !== undefined
+}
+
+/** Whether an answer is meant for the node that passed the request on. */
+function isBetweenNodes (status: number): boolean {
+  return status === NOT_OWNER || status === FIELDS_TOO_LARGE
+}
+
+/**
+ * Whether an answer may harm its client and is of somebody else, at the address of a node that is gone or before
+ * one: a stranger's 404 would end the session. An event stream and JSON are an owner's that does not know our secret yet.
+ */
+function isStrange ({ status, headers, proven }: AnswerHead): boolean {
+  const ofMcp = status === 202 || (status < 300 && /^(application\/json|text\/event-stream)\b/.test(headers['content-type'] ?? ''))
+  return !ofMcp && proven() === false
 }
 
 /** The fields that the application's hooks made leave no room for those of the hop. */

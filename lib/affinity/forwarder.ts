@@ -6,12 +6,12 @@ import { answers } from './answers.ts'
 import { pathOf, PROOF, requestFields } from './forward-headers.ts'
 import { OwnerPools } from './forward-pools.ts'
 import type { Proofs } from '../security/proofs.ts'
-import { hopTo, isProvenNotMine } from './hop-proof.ts'
+import { hopTo, isReceipt } from './hop-proof.ts'
 import { Relay } from './relay.ts'
 import type { Forwarded, ForwardOptions } from './relay.ts'
 import { Way } from './way.ts'
 
-export type { Forwarded, ForwardOptions } from './relay.ts'
+export type { AnswerHead, Forwarded, ForwardOptions } from './relay.ts'
 
 /** Milliseconds to wait for a connection to an owner, and for its answer to a question. */
 const BOUND = 1000
@@ -50,7 +50,7 @@ export class Forwarder {
       const relay = new Relay(reply, this.#unsent, {
         ...options,
         leaving: () => stream && this.#leaving,
-        proven: answer => proof !== undefined && isProvenNotMine(this.#proofs!, answer[PROOF], proof)
+        proven: answer => proof === undefined ? undefined : isReceipt(this.#proofs!, answer[PROOF], proof)
       }, way, forwarded => {
         this.#tidy(url, way)
         resolve(forwarded)

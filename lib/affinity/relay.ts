@@ -13,28 +13,37 @@ import type { Awaited, Way } from './way.ts'
 export type Forwarded =
   /** The answer was passed on, or the client has left. `error`: the owner broke off in the middle of it, and the client's answer was ended to match. */
   | { outcome: 'answered', error?: Error }
-  /** The owner answered with a status that the caller declines, `proven` to be a node of ours. Nothing was passed on. */
-  | { outcome: 'declined', status: number, proven: boolean }
+  /** The caller declines the answer. Nothing was passed on. */
+  | { outcome: 'declined', status: number, proven: boolean | undefined }
   /** It failed before a byte of the request was sent. Nothing was passed on; it may be sent elsewhere. */
   | { outcome: 'unreachable', error: Error }
   /** It failed later, so the owner may have acted on it. Nothing was passed on. */
   | { outcome: 'lost', error: Error }
 
+/** How an answer begins. */
+export interface AnswerHead {
+  status: number
+  headers: IncomingHttpHeaders
+  /** Whether a node of ours gives it; undefined when it was not asked to prove that. */
+  proven: () => boolean | undefined
+}
+
 export interface ForwardOptions {
-  /** Statuses that the caller does not want passed on. */
-  decline: (status: number) => boolean
+  /** Whether the caller does not want the answer passed on. */
+  decline: (answer: AnswerHead) => boolean
   /** SSE frames that end a stream which the owner broke off, unless its client can resume it; '' for none. */
   lastWords: () => string
   /** Whether a stream of events is to end as soon as it has begun. Default: it is not. */
   leaving?: () => boolean
-  /** Whether an answer with these header fields, that is declined, comes from a node of ours. */
-  proven?: (headers: IncomingHttpHeaders) => boolean
+  /** Whether an answer with these header fields comes from a node of ours. Default: nobody can say. */
+  proven?: (headers: IncomingHttpHeaders) => boolean | undefined
 }
 
 type Controller = Dispatcher.DispatchController
 
 const LEFT = new Error('the client has left')
 const LEAVING = new Error('this node is leaving')
+const STRANGE = new Error('the answer is of somebody else')
 
 /** Passes the answer to one forwarded request on to the client, byte for byte and at the client's pace. */
 export class Relay implements Dispatcher.DispatchHandler, Awaited {
@@ -81,12 +90,13 @@ export class Relay implements Dispatcher.DispatchHandler, Awaited {
     if (this.#settled) controller.abort(LEFT)
   }
 
-  onResponseStart (_controller: Controller, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart (controller: Controller, status: number, headers: IncomingHttpHeaders): void {
     this.#heard = performance.now()
     this.#way.worked(this.#sent)
     // Early hints and the like: the answer is yet to come.
     if (status < 200) return
-    if (this.#options.decline(status)) return this.#done({ outcome: 'declined', status, proven: this.#options.proven?.(headers) ?? false })
+    const proven = (): boolean | undefined => this.#options.proven?.(headers)
+    if (this.#options.decline({ status, headers, proven })) return this.#decline(controller, status, proven())
     const stream = isPlainEventStream(headers)
     this.#raw.writeHead(status, answerFields(this.#reply, headers))
     this.#reply.hijack()
@@ -95,6 +105,12 @@ export class Relay implements Dispatcher.DispatchHandler, Awaited {
     this.#events = new RelayedEvents()
     this.#raw.flushHeaders()
     if (this.#options.leaving?.() === true) this.endStream()
+  }
+
+  #decline (controller: Controller, status: number, proven: boolean | undefined): void {
+    this.#done({ outcome: 'declined', status, proven })
+    // Nobody knows how much more there is.
+    if (proven === false) controller.abort(STRANGE)
   }
 
   /** Ends a stream that has begun in good order, for its client to open it again elsewhere. */

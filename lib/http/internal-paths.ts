@@ -12,9 +12,13 @@ export interface InternalAnswer { status: number, headers?: Record<string, strin
 
 export type InternalHandler = (request: InternalRequest) => InternalAnswer | Promise<InternalAnswer>
 
-type Paths = Map<string, InternalHandler>
+/** Sees a request, and may add to its answer, before anybody else. It does not throw. */
+export type Receiver = (request: IncomingMessage, response: ServerResponse) => void
 
-const PATHS = Symbol.for('fastify-mcp-sticky.internal-paths')
+/** What a server does before its application. */
+interface Before { paths: Map<string, InternalHandler>, receivers: Receiver[] }
+
+const BEFORE = Symbol.for('fastify-mcp-sticky.before-application')
 
 /**
  * Answers GET and HEAD at a path over the socket, before the application sees
@@ -24,22 +28,26 @@ const PATHS = Symbol.for('fastify-mcp-sticky.internal-paths')
  * `inject` and for servers that are not the application's own.
  */
 export function internalPath (app: FastifyInstance, path: string, handler: InternalHandler): void {
-  const paths = pathsOf(app)
-  paths.set(path, handler)
+  beforeApplication(app).paths.set(path, handler)
   app.get(path, { logLevel: 'silent', schema: { hide: true } as object }, async (request, reply) => {
     const { status, headers = {}, body } = await handler(request)
     return reply.code(status).headers({ 'cache-control': 'no-store', ...headers }).send(body)
   })
 }
 
-/** The internal paths of an application's server. */
-function pathsOf (app: FastifyInstance): Paths {
-  const server = app.server as Server & { [PATHS]?: Paths }
-  return (server[PATHS] ??= intercept(app, server))
+/** Has every request over the socket seen before the application's hooks may answer it. */
+export function onReceived (app: FastifyInstance, receiver: Receiver): void {
+  beforeApplication(app).receivers.push(receiver)
 }
 
-function intercept (app: FastifyInstance, server: Server): Paths {
-  const paths: Paths = new Map()
+function beforeApplication (app: FastifyInstance): Before {
+  const server = app.server as Server & { [BEFORE]?: Before }
+  return (server[BEFORE] ??= intercept(app, server))
+}
+
+function intercept (app: FastifyInstance, server: Server): Before {
+  const paths: Before['paths'] = new Map()
+  const receivers: Receiver[] = []
   let closing = false
   app.addHook('preClose', async () => { closing = true })
   const listeners = server.rawListeners('request') as Array<(request: IncomingMessage, response: ServerResponse) => void>
@@ -48,6 +56,7 @@ function intercept (app: FastifyInstance, server: Server): Paths {
     const { url = '' } = request
     const handler = paths.get(url) ?? (url.includes(INTERNAL) ? paths.get(pathOf(url)) : undefined)
     if (handler === undefined) {
+      for (const receiver of receivers) receiver(request, response)
       for (const listener of listeners) listener.call(server, request, response)
       return
     }
@@ -57,7 +66,7 @@ function intercept (app: FastifyInstance, server: Server): Paths {
       response.end()
     })
   })
-  return paths
+  return { paths, receivers }
 }
 
 async function serve (handler: InternalHandler, request: IncomingMessage, response: ServerResponse, closing: boolean): Promise<void> {

@@ -1,4 +1,5 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
+import type { Receiver } from '../http/internal-paths.ts'
 import type { RequestId } from '../transport/messages.ts'
 import { shortId } from '../session-id.ts'
 import { breakOff } from '../transport/client-response.ts'
@@ -79,7 +80,7 @@ export function refusalCounters (): Record<Reason, number> {
  * `data.reason`, one log line, one count. `prove`: the field that proves a
  * `not_owner` to the node that asked. An answer that has begun is broken off.
  */
-export function refuser (counters: Record<Reason, number>, prove: (request: FastifyRequest) => Record<string, string> = () => ({})) {
+export function refuser (counters: Record<Reason, number>, receive: Receiver = () => {}) {
   return function refuse (reply: FastifyReply, reason: Reason, details: RefusalDetails = {}): void {
     const [usual, code, level, text] = CATALOGUE[reason]
     const status = details.status ?? usual
@@ -92,7 +93,7 @@ export function refuser (counters: Record<Reason, number>, prove: (request: Fast
       ...details.log
     }, `mcp request refused: ${message}`)
     if (reply.sent) return breakOff(reply.raw)
-    if (reason === 'not_owner') reply.headers(prove(reply.request))
+    receive(reply.request.raw, reply.raw)
     if (details.retryAfter !== undefined) reply.header('retry-after', details.retryAfter)
     const error = { code, message, data: { reason, ...details.data } }
     const answers = (details.ids ?? [details.id ?? null]).map(id => ({ jsonrpc: '2.0', id, error }))

@@ -269,7 +269,7 @@ t.test('a status that the caller declines leaves the answer to it', async t => {
     t.equal(answer.body.toString(), '{"outcome":"declined"}')
     t.equal(answer.headers['x-secret'], undefined)
   }
-  t.same(node.outcomes[0], { outcome: 'declined', status: 421, proven: false })
+  t.same(node.outcomes[0], { outcome: 'declined', status: 421, proven: undefined })
   t.equal(connections.size, 1, 'the connection is kept')
 })
 

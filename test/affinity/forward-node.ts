@@ -7,7 +7,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import { Forwarder } from '../../lib/affinity/forwarder.ts'
-import type { Forwarded } from '../../lib/affinity/forwarder.ts'
+import type { AnswerHead, Forwarded } from '../../lib/affinity/forwarder.ts'
 import { Unsent } from '../../lib/transport/unsent.ts'
 
 export const TAG = '0123456789abcdef'
@@ -60,11 +60,11 @@ export interface ForwardingNode {
  * A node that forwards all it gets to the owner. What was not answered it
  * answers itself: 503, with the outcome as the body.
  */
-export async function startNode (t: Test, owner: string, { before, fastify, lastWords = () => LAST_WORDS, decline = status => status === 421, connectTimeout }: {
+export async function startNode (t: Test, owner: string, { before, fastify, lastWords = () => LAST_WORDS, decline = ({ status }) => status === 421, connectTimeout }: {
   before?: (app: FastifyInstance) => unknown
   fastify?: FastifyServerOptions & { http2?: boolean }
   lastWords?: () => string
-  decline?: (status: number) => boolean
+  decline?: (answer: AnswerHead) => boolean
   connectTimeout?: number
 } = {}): Promise<ForwardingNode> {
   const app = Fastify({ forceCloseConnections: true, ...fastify } as FastifyServerOptions) as unknown as FastifyInstance

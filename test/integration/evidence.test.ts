@@ -173,6 +173,54 @@ for (const [what, handler] of Object.entries<RequestListener>({
   })
 }
 
+for (const [what, handler, reason] of [
+  ['an application that has no such route', (_request, response) => response.writeHead(404, { 'content-type': 'application/json' }).end('{"message":"Route POST:/mcp not found"}'), 'owner_unreachable'],
+  ['one that wants to know who asks', (_request, response) => response.writeHead(401, { 'www-authenticate': 'Bearer resource_metadata="https://evil.example"' }).end(), 'owner_unreachable'],
+  ['one that has a page for everything', (_request, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>hello</h1>'), 'owner_unreachable'],
+  ['one that declines without end', (_request, response) => { response.writeHead(421).write('x'.repeat(100_000)) }, 'owner_unreachable'],
+  ['a sidecar', (_request, response) => response.writeHead(502).end('upstream connect error'), 'owner_lost']
+] as Array<[string, RequestListener, string]>) {
+  t.test(`${what} has come to the address of a node whose heartbeat lasts: its answer is not the client's`, async t => {
+    const { nodes: [a, b], relays: [way] } = await startCluster(t)
+    const id = await open(a!.url)
+    await die(a!, way!)
+    await startStranger(t, Number(new URL(a!.url).port), handler)
+    const { nodes } = b!.app.mcpSessions
+    t.ok((await nodes()).some(node => node.id === 'node-0'), 'its heartbeat lasts')
+    const first = await inSession(b!.url, id, call('count'))
+    t.equal(text(first), reason)
+    t.equal(first.headers['www-authenticate'], undefined)
+    t.match(b!.log.find(line => line['reason'] === reason), { err: { message: String } })
+    const later = await until('the session goes on', async () => {
+      const answer = await inSession(b!.url, id, call('count'))
+      return answer.body?.result === undefined ? undefined : answer
+    })
+    t.equal(text(later), '1', 'on a new server')
+  })
+}
+
+t.test('what the owner\'s hooks answer to another node is its own answer', async t => {
+  const { nodes: [a, b] } = await startCluster(t, {
+    before: app => app.addHook('onRequest', async (request, reply) => {
+      const refuse = request.headers['mcp-sticky-hop'] === undefined ? undefined : request.headers['x-refuse']
+      if (refuse === 'throw') throw new Error('this is broken')
+      if (refuse === 'raw') return reply.hijack().raw.writeHead(404).end('{"gone":true}')
+      if (refuse === 'redirect') return reply.redirect('/elsewhere')
+      if (refuse !== undefined) return reply.code(Number(refuse)).header('x-from', 'hook').send({ refuse })
+    })
+  })
+  const id = await open(a!.url)
+  for (const [refuse, status, body] of [
+    ['429', 429, { refuse: '429' }], ['404', 404, { refuse: '404' }], ['503', 503, { refuse: '503' }],
+    ['throw', 500, { message: 'this is broken' }], ['raw', 404, { gone: true }], ['redirect', 302, undefined]
+  ] as const) {
+    const answer = await inSession(b!.url, id, call('count'), { 'x-refuse': refuse })
+    t.match(answer, { status, body }, refuse)
+    t.equal(answer.headers['mcp-sticky-proof'], undefined, 'proofs are for nodes')
+  }
+  t.equal(text(await inSession(b!.url, id, call('count'))), '1')
+})
+
 t.test('where the owner never reached itself, strangers are believed for as long as the option says', async t => {
   const { nodes: [a, b], relays: [way], keyPrefix } = await startCluster(t, { node: { unprovenTimeout: 1000 } })
   const id = await open(a!.url)

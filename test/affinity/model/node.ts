@@ -3,7 +3,7 @@ import { Affinity } from '../../../lib/affinity/affinity.ts'
 import type { Found } from '../../../lib/affinity/affinity.ts'
 import { Drain } from '../../../lib/affinity/drain.ts'
 import { HOP } from '../../../lib/affinity/forward-headers.ts'
-import type { Forwarded, Forwarder } from '../../../lib/affinity/forwarder.ts'
+import type { AnswerHead, Forwarded, Forwarder } from '../../../lib/affinity/forwarder.ts'
 import type { Question, Said } from '../../../lib/affinity/owner-question.ts'
 import { Owners } from '../../../lib/affinity/owners.ts'
 import { Lease } from '../../../lib/affinity/lease.ts'
@@ -239,7 +239,7 @@ export class ModelNode implements Process {
     return new Promise(resolve => { answer.then(value => this.deliver(() => resolve(value))) })
   }
 
-  async #forward (request: any, reply: any, url: string, decline: (status: number) => boolean): Promise<Forwarded> {
+  async #forward (request: any, reply: any, url: string, decline: (answer: AnswerHead) => boolean): Promise<Forwarded> {
     const owner = this.#at(url)
     if (owner === undefined) {
       await this.#wait(1)
@@ -247,7 +247,7 @@ export class ModelNode implements Process {
     }
     const answer = await this.#back(owner.ask({ ...request.ask, hop: this.identity.tag }))
     if (answer === undefined) return { outcome: 'lost', error: new Error('reset') } as Forwarded
-    if (decline(answer.status)) return { outcome: 'declined', status: answer.status, proven: true }
+    if (decline({ status: answer.status, headers: {}, proven: () => true })) return { outcome: 'declined', status: answer.status, proven: true }
     reply.answer = answer
     return { outcome: 'answered' } as Forwarded
   }
