@@ -159,13 +159,13 @@ export class Affinity {
     if (mine || (location.status === 'unknown' && location.ended === true)) return gone
     const node = this.#named(id)
     if (node?.url === undefined || node.url === this.#parts.sessions.node.url) return gone
-    return owners.unrecorded(id, { id: node.id, url: node.url, format: node.format, beats: await this.#beats(node.id) })
+    return owners.unrecorded(id, { id: node.id, url: node.url, format: node.format, beats: () => this.#beats(node.id) })
   }
 
   /** Whether a node is alive, or nobody can say. */
   async #beats (id: string): Promise<boolean> {
     try {
-      return (await this.#parts.directory.nodes()).some(node => node.id === id)
+      return await this.#parts.directory.beats(id)
     } catch (error) {
       if (error instanceof DirectoryUnavailableError) return true
       throw error

@@ -81,9 +81,9 @@ export class Owners {
 
   /**
    * Where a session stands that has no record, by the node that its id names.
-   * `beats`: that node is alive, so its own word is needed.
+   * `beats`: whether that node is alive, so that its own word is needed.
    */
-  async unrecorded (id: string, { id: node, url, format, beats }: { id: string, url: string, format: number, beats: boolean }): Promise<Standing> {
+  async unrecorded (id: string, { id: node, url, format, beats }: { id: string, url: string, format: number, beats: () => Promise<boolean> }): Promise<Standing> {
     if (isRemembered(this.#nowhere, id)) return { owner: 'gone' }
     const question: Question = { url, ids: [id], unrecorded: true, old: format === 0 }
     const said = await this.#ask(question)
@@ -96,7 +96,7 @@ export class Owners {
       remember(this.#nowhere, id, performance.now() + ABSENCE)
       return { owner: 'gone' }
     }
-    if (!beats && said.said !== 'unverified') return { owner: 'gone' }
+    if (said.said !== 'unverified' && !await beats()) return { owner: 'gone' }
     if (this.#disbelieved(key, this.#parts.unprovenTimeout, question)) return this.#givenUp(node, said.error)
     return said.said === 'unverified' ? { owner: 'lives', url, error: said.error } : { owner: 'uncertain', error: said.error }
   }

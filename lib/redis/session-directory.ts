@@ -250,6 +250,11 @@ class RedisDirectory implements SessionDirectory {
     return alive.map(statusOf).sort((a, b) => a.id < b.id ? -1 : 1)
   }
 
+  async beats (node: string): Promise<boolean> {
+    const seen = (await this.nodes()).some(({ id }) => id === node)
+    return seen && await orUnavailable(this.#registry.read(node)) !== undefined
+  }
+
   announce (): void {
     this.#hurry()
   }

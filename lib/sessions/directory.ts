@@ -268,6 +268,12 @@ export interface SessionDirectory {
   /** Sessions of this node whose end was asked for elsewhere, and has not come yet; none where that cannot be told soon. Never rejects. */
   closing: () => Promise<string[]>
 
+  /**
+   * Whether a node that the latest look shows alive is so now, by its own key: it may have left in good order since.
+   * @throws DirectoryUnavailableError
+   */
+  beats: (node: string) => Promise<boolean>
+
   /** The node with this tag that was last seen alive, however long ago, without a read; never this one. */
   lastSeen: (tag: string) => NodeStatus | undefined
 

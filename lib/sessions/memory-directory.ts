@@ -171,6 +171,10 @@ class MemoryDirectory implements SessionDirectory {
     return end && rest.length > limit ? { sessions, cursor: toCursor([end.node, String(end.lastSeenAt), end.id]) } : { sessions }
   }
 
+  async beats (node: string): Promise<boolean> {
+    return (await this.nodes()).some(({ id }) => id === node)
+  }
+
   async nodes (): Promise<NodeStatus[]> {
     return [...this.#space.nodes.values()].map(statusOf).sort((a, b) => compare(a.id, b.id))
   }

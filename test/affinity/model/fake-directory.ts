@@ -177,6 +177,10 @@ export class FakeDirectory implements SessionDirectory {
     return nodes
   }
 
+  async beats (node: string): Promise<boolean> {
+    return (await this.nodes()).some(({ id }) => id === node)
+  }
+
   announce (): void { this.#hurry() }
 
   async stop (ids: string[], bound: number): Promise<number> {
