@@ -2,12 +2,12 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { AdoptionFailedError } from '../errors.ts'
 import type { Principal } from '../security/principal.ts'
 import { shortId } from '../session-id.ts'
-import type { SessionDirectory, SessionRecord } from '../sessions/directory.ts'
+import type { SessionDirectory, SessionRecord } from '../directory/directory.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Arrival, Sessions } from '../sessions/sessions.ts'
 import type { MessageExtra } from '../transport/extra.ts'
-import { Limiter } from './limiter.ts'
-import type { Owners, Standing } from './owners.ts'
+import { Limiter } from '../bounds/limiter.ts'
+import type { Owners, Standing } from './evidence/owners.ts'
 
 /** Adoptions at once; a node's death makes thousands of orphans. */
 const AT_ONCE = 64

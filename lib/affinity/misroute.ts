@@ -1,6 +1,6 @@
 import { FORMAT } from '../format.ts'
-import { isGivenUp } from '../sessions/adoption-pauses.ts'
-import type { Location, SessionRecord } from '../sessions/directory.ts'
+import { isGivenUp } from '../directory/adoption-pauses.ts'
+import type { Location, SessionRecord } from '../directory/directory.ts'
 
 export interface Policies {
   misroute: 'forward' | 'reject'

@@ -1,7 +1,7 @@
 import { FORMAT, OLDEST_READER } from '../format.ts'
-import { adoptionPause } from '../sessions/adoption-pauses.ts'
-import type { NewRecord, NodeIdentity, OwnerFacts, Replay, SessionRecord } from '../sessions/directory.ts'
-import { isNodeId, isNodeUrl } from './node-state.ts'
+import { adoptionPause } from '../directory/adoption-pauses.ts'
+import type { NewRecord, NodeIdentity, OwnerFacts, Replay, SessionRecord } from '../directory/directory.ts'
+import { isNodeId, isNodeUrl } from './nodes/node-state.ts'
 
 const NAME = 256
 const VERSION = 64

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Affinity } from '../affinity/affinity.ts'
 import type { AuthInfo, Principal } from '../security/principal.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import type { Unsent } from '../transport/unsent.ts'
+import type { Unsent } from '../http/unsent.ts'
 import type { Refuse } from './refusal.ts'
 
 /** What every verb's handler needs. */

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import { OWNER_PATH, SESSIONS, UNRECORDED, UNVERIFIED } from '../affinity/owner-question.ts'
-import { SELF, SELF_PATH } from '../affinity/self-check.ts'
-import type { SelfCheck } from '../affinity/self-check.ts'
-import { PROOF } from '../affinity/forward-headers.ts'
+import { OWNER_PATH, SESSIONS, UNRECORDED, UNVERIFIED } from '../affinity/evidence/owner-question.ts'
+import { SELF, SELF_PATH } from '../affinity/evidence/self-check.ts'
+import type { SelfCheck } from '../affinity/evidence/self-check.ts'
+import { PROOF } from '../affinity/forwarding/forward-headers.ts'
 import { INTERNAL, internalPath } from '../http/internal-paths.ts'
 import type { InternalAnswer, InternalRequest } from '../http/internal-paths.ts'
 import type { Proofs } from '../security/proofs.ts'
-import type { SessionDirectory } from '../sessions/directory.ts'
+import type { SessionDirectory } from '../directory/directory.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 
 export interface InternalOptions {

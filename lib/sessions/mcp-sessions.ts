@@ -3,7 +3,7 @@ import { DirectoryUnavailableError, OptionError } from '../errors.ts'
 import { principalKey } from '../security/principal.ts'
 import type { Principal } from '../security/principal.ts'
 import { shortId } from '../session-id.ts'
-import type { NodeStatus, SessionRecord } from './directory.ts'
+import type { NodeStatus, SessionRecord } from '../directory/directory.ts'
 import type { McpSession } from './session.ts'
 import type { Ended, Sessions } from './sessions.ts'
 

@@ -2,21 +2,21 @@ import type { FastifyRequest } from 'fastify'
 import { newSessionId, sessionDigest, shortId } from '../session-id.ts'
 import { principalKey } from '../security/principal.ts'
 import type { Principal } from '../security/principal.ts'
-import type { Exchange } from '../transport/exchange.ts'
+import type { Exchange } from '../http/exchange.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { JsonRpcRequest } from '../transport/messages.ts'
 import { initializeForReplay } from '../transport/replay.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from './directory.ts'
-import type { LeaseLike } from './lease.ts'
+import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../directory/directory.ts'
+import type { Lease } from './lease.ts'
 import { startReaper } from './reaper.ts'
 import type { Reaped } from './reaper.ts'
 import { ServerBuilder } from './server-builder.ts'
 import type { BuilderParts, TransportEvents } from './server-builder.ts'
 import { LocalSession } from './session.ts'
 import type { Full, SessionStore } from './store.ts'
-import { within } from './within.ts'
+import { within } from '../bounds/within.ts'
 
 /** Why a session ended. */
 export type Ended = Reaped
@@ -60,7 +60,7 @@ export interface SessionsParts extends BuilderParts {
   store: SessionStore
   directory: SessionDirectory
   /** With `orphan: 'adopt'`: others may take a session over, and what they need is recorded. */
-  lease: LeaseLike | undefined
+  lease: Pick<Lease, 'running' | 'holds' | 'beating'> | undefined
   onAdopt: ((session: AdoptedSession) => unknown) | undefined
   limits: { idleTimeout: number, firstUseTimeout: number }
 }

@@ -1,11 +1,11 @@
-import type { AnswerWait } from './answer-wait.ts'
-import type { Secured } from './fence.ts'
-import type { KeepAlive } from './keep-alive.ts'
+import type { AnswerWait } from './calls/answer-wait.ts'
+import type { Secured } from './takeover/fence.ts'
+import type { KeepAlive } from './streams/keep-alive.ts'
 import type { EventStore } from './mcp-server.ts'
-import type { OpeningListeners } from './opening.ts'
-import type { ResponseMode } from './post-answer.ts'
-import type { TransportLog } from './session-log.ts'
-import type { Unsent } from './unsent.ts'
+import type { OpeningListeners } from './calls/opening.ts'
+import type { ResponseMode } from './calls/post-answer.ts'
+import type { TransportLog } from '../http/session-log.ts'
+import type { Unsent } from '../http/unsent.ts'
 
 export interface TransportOptions extends OpeningListeners {
   sessionId: string

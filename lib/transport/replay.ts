@@ -1,7 +1,7 @@
 import { ReplayError } from '../errors.ts'
 import { failure } from './messages.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcResult } from './messages.ts'
-import type { Memory, Remembered } from './remembered.ts'
+import type { Memory, Remembered } from './takeover/memory.ts'
 
 const MAX_INITIALIZE = 8 * 1024
 

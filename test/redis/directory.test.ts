@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { redisDirectory } from '../../lib/redis/session-directory.ts'
-import type { SessionDirectory } from '../../lib/sessions/directory.ts'
+import type { SessionDirectory } from '../../lib/directory/directory.ts'
 import { keptLog } from '../fixtures/log.ts'
 import { connect, connectCluster, startCluster, startRedis } from '../fixtures/redis.ts'
-import { directorySuite, type Home } from '../sessions/directory-suite.ts'
+import { directorySuite, type Home } from '../directory/suite.ts'
 import { until } from '../fixtures/until.ts'
 
 /** Each node has a client of its own, each test a key prefix. */

@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { Redis } from 'ioredis'
 import { newSessionId } from '../../lib/session-id.ts'
-import type { SessionDirectory } from '../../lib/sessions/directory.ts'
+import type { SessionDirectory } from '../../lib/directory/directory.ts'
 import { connect, freePort, startRedis } from '../fixtures/redis.ts'
 import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'

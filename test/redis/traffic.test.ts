@@ -1,5 +1,5 @@
 import t from 'tap'
-import { countIndex } from '../../lib/redis/record-scripts.ts'
+import { countIndex } from '../../lib/redis/scripts/record-scripts.ts'
 import { newSessionId } from '../../lib/session-id.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { connect, countCommands, startRedis } from '../fixtures/redis.ts'

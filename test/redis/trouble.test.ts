@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import t from 'tap'
-import type { SessionDirectory } from '../../lib/sessions/directory.ts'
+import type { SessionDirectory } from '../../lib/directory/directory.ts'
 import { newSessionId } from '../../lib/session-id.ts'
 import { identity } from '../fixtures/directory-node.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'

@@ -10,7 +10,7 @@ import { startTraefik } from '../fixtures/traefik.ts'
 import { until } from '../fixtures/until.ts'
 import { startNode } from './node.ts'
 
-const cli = join(import.meta.dirname, '../../lib/cli.ts')
+const cli = join(import.meta.dirname, '../../lib/traefik/cli.ts')
 const nodes = ['--node', 'a=http://10.0.0.1:3000', '--node', 'http://10.0.0.2:3000']
 const both = [{ url: 'http://10.0.0.1:3000' }, { url: 'http://10.0.0.2:3000' }]
 

@@ -1,7 +1,7 @@
 // The two timers that all transports of a node share.
 import t from 'tap'
-import { AnswerWait } from '../../lib/transport/answer-wait.ts'
-import { KeepAlive } from '../../lib/transport/keep-alive.ts'
+import { AnswerWait } from '../../lib/transport/calls/answer-wait.ts'
+import { KeepAlive } from '../../lib/transport/streams/keep-alive.ts'
 import { until } from '../fixtures/until.ts'
 import { notification, request, wiredTransport } from '../fixtures/wired-transport.ts'
 

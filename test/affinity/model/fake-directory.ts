@@ -1,6 +1,6 @@
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
 import { FORMAT } from '../../../lib/format.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../../../lib/sessions/directory.ts'
+import type { DirectoryOwner, Location, NewRecord, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../../../lib/directory/directory.ts'
 import { FakeLink, unanswered } from './fake-link.ts'
 import type { LinkParts } from './fake-link.ts'
 

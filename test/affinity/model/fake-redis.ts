@@ -1,4 +1,4 @@
-import type { NodeStatus, SessionRecord } from '../../../lib/sessions/directory.ts'
+import type { NodeStatus, SessionRecord } from '../../../lib/directory/directory.ts'
 import type { World } from './world.ts'
 
 export interface NodeKey extends NodeStatus { incarnation: string, epoch: string, expires: number }

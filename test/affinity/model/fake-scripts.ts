@@ -1,4 +1,4 @@
-import type { NewRecord, NodeIdentity, SessionRecord } from '../../../lib/sessions/directory.ts'
+import type { NewRecord, NodeIdentity, SessionRecord } from '../../../lib/directory/directory.ts'
 import type { FakeRedis, NodeKey } from './fake-redis.ts'
 
 /** Faults of the directory, for a model that must notice them. */

@@ -1,0 +1,200 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { OwnerFacts, SessionRecord } from '../../directory/directory.ts'
+import type { Question, Said } from './owner-question.ts'
+
+/** Ids in one question, and how many wait for their turn at most. */
+const TOGETHER = 100
+const WAITING = 1000
+/** Owners, and sessions without one, that are remembered. */
+const REMEMBERED = 1000
+/** For how long it is remembered that nobody holds a session, or that nobody is there, in milliseconds. */
+const ABSENCE = 1000
+
+/** An owner that says nothing of itself. */
+const BEFORE: OwnerFacts = { format: 0, reached: false }
+
+/** What is known of the owner of a session whose heartbeat, or whose record, is gone. */
+export type Standing =
+  /** It holds the session. */
+  | { owner: 'holds', url: string }
+  /** It does not, or there is no owner any more. */
+  | { owner: 'gone' }
+  /** It lives, and says nothing of sessions: a request may go there. */
+  | { owner: 'lives', url: string, error: Error }
+  /** Nobody knows: something answers at its url that is no proof of it, or it could not be asked. */
+  | { owner: 'uncertain', error: Error }
+
+export interface OwnersParts {
+  /** This node's url: whoever had it before is gone. */
+  own: string | undefined
+  ask: (question: Question) => Promise<Said>
+  /** Milliseconds that a node's heartbeat lives. */
+  life: number
+  /** Milliseconds for which answers without proof keep others from taking over, at a url where the owner never reached itself. */
+  unprovenTimeout: number
+  /** Counts owners that were given up though something answered at their url. */
+  disbelieved: { count: number }
+  log: Pick<FastifyBaseLogger, 'warn'>
+}
+
+/** Sessions that are asked for together, at one url. */
+interface Round { ids: Set<string>, said: Promise<Said> }
+/** What is to be asked at one url: one question at a time, and meanwhile the next grows. */
+interface Queue { next: Round | undefined, last: Promise<unknown>, waiting: number }
+/** An owner that could not be told dead or alive since then; `lasting`: nor when this node has asked again by itself. */
+interface Unclear { since: number, lasting: boolean, timer: NodeJS.Timeout }
+
+/** Finds out whether owners that are missed in the directory live, and still hold their sessions. */
+export class Owners {
+  readonly #parts: OwnersParts
+  readonly #queues = new Map<string, Queue>()
+  /** Urls where nobody is, and until when that is believed without asking: all sessions of a node are wanted at once. */
+  readonly #absent = new Map<string, number>()
+  readonly #unclear = new Map<string, Unclear>()
+  /** Sessions without a record that nobody had, and until when that is believed. */
+  readonly #nowhere = new Map<string, number>()
+  /** Nodes whose writes to the directory were in doubt when they answered, and until when that counts. */
+  readonly #doubtful = new Map<string, number>()
+
+  constructor (parts: OwnersParts) {
+    this.#parts = parts
+  }
+
+  /** Where the recorded owner of a session stands, whose heartbeat is gone. */
+  async recorded ({ id, node, epoch, url, owner = BEFORE }: SessionRecord): Promise<Standing> {
+    if (url === undefined || url === this.#parts.own) return { owner: 'gone' }
+    const old = owner.format === 0
+    const question: Question = { url, ids: [id], unrecorded: false, old }
+    const said = await this.#ask(question)
+    if (said.said === 'nobody' || said.said === 'silence') return { owner: 'gone' }
+    if (said.said === 'nothing') return { owner: 'uncertain', error: said.error }
+    const key = `${node} ${epoch} ${url}`
+    if (said.said === 'proven') {
+      this.#clear(key)
+      return Object.hasOwn(said.held, id) ? { owner: 'holds', url } : { owner: 'gone' }
+    }
+    const { life, unprovenTimeout } = this.#parts
+    const strange = said.said === 'unproven' && owner.reached
+    if (this.#disbelieved(key, strange ? life : unprovenTimeout, question)) return this.#givenUp(node, said.error)
+    return said.said === 'unverified' || old ? { owner: 'lives', url, error: said.error } : { owner: 'uncertain', error: said.error }
+  }
+
+  /**
+   * Where a session stands that has no record, by the node that its id names.
+   * `beats`: whether that node is alive, so that its own word is needed.
+   */
+  async unrecorded (id: string, { id: node, url, format, beats }: { id: string, url: string, format: number, beats: () => Promise<boolean> }): Promise<Standing> {
+    if (isRemembered(this.#nowhere, id)) return { owner: 'gone' }
+    const question: Question = { url, ids: [id], unrecorded: true, old: format === 0 }
+    const said = await this.#ask(question)
+    if (said.said === 'nothing') return { owner: 'uncertain', error: said.error }
+    const key = `${url} unrecorded`
+    if (said.said === 'proven') {
+      this.#clear(key)
+      if (said.doubtful) remember(this.#doubtful, url, performance.now() + this.#parts.life)
+      if (Object.hasOwn(said.held, id)) return { owner: 'holds', url }
+      remember(this.#nowhere, id, performance.now() + ABSENCE)
+      return { owner: 'gone' }
+    }
+    if (said.said !== 'unverified' && !await beats()) return { owner: 'gone' }
+    if (this.#disbelieved(key, this.#parts.unprovenTimeout, question)) return this.#givenUp(node, said.error)
+    return said.said === 'unverified' ? { owner: 'lives', url, error: said.error } : { owner: 'uncertain', error: said.error }
+  }
+
+  /** Asks nobody by itself any more. */
+  stop (): void {
+    for (const { timer } of this.#unclear.values()) clearTimeout(timer)
+    this.#unclear.clear()
+  }
+
+  #givenUp (node: string, error: Error): Standing {
+    this.#parts.disbelieved.count++
+    this.#parts.log.warn({ owner: node, err: error }, 'the owner of mcp sessions is taken for gone, though something that is no proof of it answers at its url')
+    return { owner: 'gone' }
+  }
+
+  /**
+   * Whether it has been unclear for so long that it counts no more: twice at
+   * least, that far apart, without a proof in between. Clients may come seldom,
+   * so this node asks the second time by itself.
+   */
+  #disbelieved (key: string, limit: number, question: Question): boolean {
+    const unclear = this.#unclear.get(key)
+    if (unclear !== undefined) return unclear.lasting || performance.now() - unclear.since >= limit
+    if (this.#unclear.size >= REMEMBERED) this.#clear(this.#unclear.keys().next().value!)
+    const again = (): void => {
+      this.#parts.ask(question).then(said => {
+        const unclear = this.#unclear.get(key)
+        if (unclear === undefined) return
+        if (said.said === 'proven') this.#clear(key)
+        else if (said.said === 'nothing') unclear.timer = setTimeout(again, limit).unref()
+        else unclear.lasting = true
+      }).catch(error => this.#parts.log.warn({ err: error }, 'an owner could not be asked again'))
+    }
+    this.#unclear.set(key, { since: performance.now(), lasting: false, timer: setTimeout(again, limit).unref() })
+    return false
+  }
+
+  #clear (key: string): void {
+    clearTimeout(this.#unclear.get(key)?.timer)
+    this.#unclear.delete(key)
+  }
+
+  /** Those who ask the same of one url ask together, and while one question is on its way the next are gathered. */
+  async #ask (question: Question): Promise<Said> {
+    const { url } = question
+    if (isRemembered(this.#absent, url)) return { said: 'nobody', error: new Error('nobody was there a moment ago') }
+    const said = await this.#together(question)
+    if (said.said === 'nobody' || said.said === 'silence') remember(this.#absent, url, performance.now() + Math.min(ABSENCE, this.#parts.life / 3))
+    return said
+  }
+
+  #together (question: Question): Promise<Said> {
+    const { url, ids: [id], unrecorded, old } = question
+    // Nodes of format 0 know of one session at a time.
+    if (old) return this.#parts.ask(question)
+    const key = `${url} ${unrecorded}`
+    const queue: Queue = this.#queues.get(key) ?? { next: undefined, last: new Promise(resolve => { setImmediate(resolve) }), waiting: 0 }
+    this.#queues.set(key, queue)
+    if (queue.waiting >= WAITING) return Promise.resolve(this.#tooMany(question))
+    if (queue.next === undefined || queue.next.ids.size >= TOGETHER) this.#begin(key, queue, question)
+    const { ids, said } = queue.next!
+    if (!ids.has(id!)) queue.waiting++
+    ids.add(id!)
+    return said
+  }
+
+  #begin (key: string, queue: Queue, question: Question): void {
+    const ids = new Set<string>()
+    const round: Round = {
+      ids,
+      said: queue.last.then((): Said | Promise<Said> => {
+        if (queue.next === round) queue.next = undefined
+        queue.waiting -= ids.size
+        // The round before may have found nobody there.
+        if (isRemembered(this.#absent, question.url)) return { said: 'nobody', error: new Error('nobody was there a moment ago') }
+        return this.#parts.ask({ ...question, ids: [...ids] })
+      })
+    }
+    queue.next = round
+    queue.last = round.said.finally(() => { if (queue.next === undefined) this.#queues.delete(key) })
+  }
+
+  /** A flood of ids: what has no record is not there, unless the node has said that its writes are in doubt. */
+  #tooMany ({ url, unrecorded }: Question): Said {
+    const doubtful = isRemembered(this.#doubtful, url)
+    if (unrecorded && !doubtful) return { said: 'proven', held: {}, doubtful }
+    return { said: 'nothing', error: new Error('too many sessions are being asked for') }
+  }
+}
+
+function isRemembered (map: Map<string, number>, key: string): boolean {
+  return (map.get(key) ?? 0) > performance.now()
+}
+
+/** The oldest makes room. */
+function remember (map: Map<string, number>, key: string, value: number): void {
+  map.delete(key)
+  if (map.size >= REMEMBERED) map.delete(map.keys().next().value!)
+  map.set(key, value)
+}

@@ -1,0 +1,26 @@
+import { onResponseEnd } from './client-response.ts'
+import type { ClientResponse } from './client-response.ts'
+
+/** Answers that are yet to be given in full. */
+export class UnderWay {
+  readonly #answers = new Set<ClientResponse>()
+
+  add (answer: ClientResponse): void {
+    if (this.#answers.has(answer)) return
+    this.#answers.add(answer)
+    onResponseEnd(answer, () => this.#answers.delete(answer))
+  }
+
+  get size (): number {
+    return this.#answers.size
+  }
+
+  values (): Iterable<ClientResponse> {
+    return this.#answers.values()
+  }
+
+  /** Resolves when those that are under way now have been given, or their clients have left. */
+  async given (): Promise<void> {
+    await Promise.all([...this.#answers].map(answer => new Promise<void>(resolve => onResponseEnd(answer, resolve))))
+  }
+}

@@ -1,0 +1,138 @@
+import { FORMAT } from '../../format.ts'
+import type { Remover, SessionRecord } from '../../directory/directory.ts'
+import { NoAnswer } from '../link/bounded.ts'
+import { CloseSet } from '../nodes/close-set.ts'
+import type { Doubt } from '../nodes/doubt.ts'
+import type { Keys } from '../keys.ts'
+import type { Link } from '../link/link.ts'
+import type { RecordReader } from '../finding/record-reader.ts'
+import { removeRecord, trimIndex } from '../scripts/record-scripts.ts'
+import { isRefusal } from '../link/refusal.ts'
+import { unavailable } from '../link/unavailable.ts'
+
+const QUEUE = 1000
+const ATTEMPTS = 3
+/** Beats of this node after which the owner must have beaten too, or is gone. */
+const SEEN_AFTER = 4
+
+interface Removal { id: string, by: Remover }
+
+/** Closes that somebody asked for, of sessions that may live anywhere. */
+export class Removals {
+  readonly #link: Link
+  readonly #keys: Keys
+  readonly #reader: RecordReader
+  readonly #doubt: Doubt
+  readonly #queue = new Map<string, Removal>()
+  /** What was applied lately, oldest first: a Redis that comes back empty has forgotten the close set too. */
+  readonly #applied = new Map<string, { removal: Removal, told: string[], beat: number }>()
+  #beats = 0
+
+  constructor (parts: { link: Link, keys: Keys, reader: RecordReader, doubt: Doubt }) {
+    this.#link = parts.link
+    this.#keys = parts.keys
+    this.#reader = parts.reader
+    this.#doubt = parts.doubt
+  }
+
+  /**
+   * Removes the record of a session, or queues that while Redis is away, or refuses it.
+   * @throws DirectoryUnavailableError
+   */
+  async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
+    const removal = { id, by }
+    try {
+      const outcome = await this.#apply(removal, await this.#reader.read(id, by === 'any' ? '' : by.principal))
+      if (outcome === 'told') throw unavailable('the record of the session is for newer versions of fastify-mcp-sticky; its owner is told, if it lives')
+      return outcome
+    } catch (err) {
+      if (!(err instanceof NoAnswer || isRefusal(err))) throw err
+    }
+    if (this.#queue.size >= QUEUE) throw unavailable('too many removals are waiting for it')
+    this.#queue.set(keyOf(removal), removal)
+    return 'queued'
+  }
+
+  /** Somebody has asked for the end of a session that was here: others are told in the next turn. False: too many wait, ask again. */
+  ask (id: string, by: Remover): boolean {
+    if (this.#queue.size >= QUEUE) return false
+    this.#queue.set(keyOf({ id, by }), { id, by })
+    return true
+  }
+
+  /** Who has asked for the end of a session, and is waiting for it. */
+  waiting (id: string): Remover[] {
+    return this.#queue.size === 0 ? [] : [...this.#queue.values()].flatMap(removal => removal.id === id ? [removal.by] : [])
+  }
+
+  /** This node has beaten. Owners look into their close sets as they beat: after a few, they have seen what was asked. */
+  beaten (): void {
+    this.#beats++
+    for (const [key, { beat }] of this.#applied) {
+      if (this.#beats - beat <= SEEN_AFTER) return
+      this.#applied.delete(key)
+    }
+  }
+
+  /** Tells once more what was applied lately: a close set that is lost before its node has looked leaves no trace. */
+  async remind (): Promise<void> {
+    const calls = [...this.#applied.values()].flatMap(({ removal, told }) => told.map(node => new CloseSet(this.#link, this.#keys, node).adding(removal.id)))
+    for (const outcome of await this.#link.all(calls)) if (outcome.status === 'rejected') throw outcome.reason
+  }
+
+  /** Redis may have lost what it was told: asks once more for what an owner may not have found in its close set yet. */
+  again (): void {
+    for (const [key, { removal }] of this.#applied) this.#queue.set(key, removal)
+  }
+
+  /** Applies what was queued; what can't be applied yet stays. */
+  async flush (): Promise<void> {
+    for (const [key, removal] of this.#queue) {
+      if (!this.#link.ready) return
+      const asked = performance.now()
+      const record = await this.#reader.fresh(removal.id)
+      // Its owner may be about to write it again, and must not be left with it.
+      if (record === undefined && this.#doubt.since(asked)) continue
+      await this.#apply(removal, record)
+      this.#queue.delete(key)
+    }
+  }
+
+  #remember (removal: Removal, told: string[]): void {
+    if (this.#applied.size >= QUEUE) this.#applied.delete(this.#applied.keys().next().value!)
+    this.#applied.set(keyOf(removal), { removal, told, beat: this.#beats })
+  }
+
+  /**
+   * The owner is told first, and whoever may hold the session still: a node that finds its
+   * record gone looks into its close set before it writes it again. `told`: the
+   * record is for nodes of a newer format, and to be deleted by one of them.
+   */
+  async #apply (removal: Removal, record: SessionRecord | undefined): Promise<'removed' | 'told' | 'unknown'> {
+    const { id, by } = removal
+    for (let attempt = 0; record !== undefined && attempt < ATTEMPTS; attempt++) {
+      if (!mayRemove(by, record)) return 'unknown'
+      const told = [record.node, ...record.formerly ?? []]
+      await Promise.all(told.map(node => new CloseSet(this.#link, this.#keys, node).add(id)))
+      if ((record.reader ?? 0) > FORMAT) return 'told'
+      const dropped = Number(await this.#link.run(removeRecord, this.#keys.session(id), [record.node, record.epoch]))
+      if (dropped !== 0) {
+        this.#remember(removal, told)
+        this.#link.run(trimIndex, this.#keys.index(record.node), [id]).catch(() => {})
+        return 'removed'
+      }
+      record = await this.#reader.fresh(id)
+    }
+    if (record === undefined) return 'unknown'
+    throw unavailable('the session keeps changing its owner')
+  }
+}
+
+/** Whether a session is theirs who want it ended. */
+export function mayRemove (by: Remover, { principal }: Pick<SessionRecord, 'principal'>): boolean {
+  return by === 'any' || by.principal === principal
+}
+
+function keyOf ({ id, by }: Removal): string {
+  return `${id} ${by === 'any' ? 'any' : `by ${by.principal}`}`
+}

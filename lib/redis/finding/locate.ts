@@ -1,0 +1,58 @@
+import type { Location, NodeIdentity, Remover, SessionRecord } from '../../directory/directory.ts'
+import type { Doubt } from '../nodes/doubt.ts'
+import type { NodeRegistry } from '../nodes/node-registry.ts'
+import { misrouted, type OwnerCache } from './owner-cache.ts'
+import type { RecordReader } from './record-reader.ts'
+import { mayRemove } from '../clearing/removals.ts'
+import { unavailable } from '../link/unavailable.ts'
+
+export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, owners: OwnerCache }
+
+/** `by`: who asks. `fresh`: forget what is remembered. `releasing`: we are about to delete its record. `closing`: who has asked for its end, and is still to get it. */
+export interface How { by?: string | undefined, fresh: boolean, releasing: boolean, closing: Remover[] }
+
+/**
+ * Where an id stands that is not local.
+ * @throws DirectoryUnavailableError, NoAnswer
+ */
+export async function locate (parts: LocateParts, id: string, how: How): Promise<Location> {
+  const { registry, doubt, owners } = parts
+  if (how.fresh) owners.forget(id)
+  const remembered = owners.find(id, () => registry.latest(), doubt.left === 0)
+  if (remembered?.standing === 'up') return remembered.owner
+  try {
+    const location = await look(parts, id, how)
+    if (location.status === 'misrouted') owners.remember(location)
+    else owners.forget(id)
+    return location
+  } catch (err) {
+    // Nothing better is to be had.
+    if (remembered) return remembered.owner
+    throw err
+  }
+}
+
+async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { by, fresh, releasing, closing }: How): Promise<Location> {
+  const record = await reader.read(id, by, fresh)
+  if (record === undefined) return closing.length > 0 || releasing ? { status: 'unknown', ended: true } : { status: 'unknown' }
+  if (closing.some(by => mayRemove(by, record))) return { status: 'unknown', ended: true }
+  const orphaned = (): Location => {
+    if (doubt.refused) throw unavailable('Redis refuses what this node writes, so nobody can take the session', doubt.left)
+    return { status: 'orphaned', record }
+  }
+  if (record.released) return orphaned()
+  // One that we claimed without hearing of it, or are rid of.
+  if (isOf(node, record)) return releasing ? { status: 'unknown', ended: true } : orphaned()
+  const asked = performance.now()
+  const owner = await registry.owner(record.node, record.epoch, fresh)
+  // Who was reached by our url before us is gone, though its heartbeat may not have ended yet.
+  if (owner?.url !== undefined && owner.url === node.url) return orphaned()
+  if (owner) return misrouted(record, owner)
+  // The owner's heartbeat may have been lost with the rest.
+  if (doubt.since(asked)) throw unavailable('the session\'s node may not have been able to beat', doubt.left)
+  return orphaned()
+}
+
+function isOf ({ id, incarnation }: NodeIdentity, { node, epoch }: SessionRecord): boolean {
+  return node === id && epoch.startsWith(`${incarnation}.`)
+}

@@ -1,0 +1,73 @@
+import type { DirectoryOwner, NodeIdentity } from '../../directory/directory.ts'
+import type { Keys } from '../keys.ts'
+import type { Link } from '../link/link.ts'
+import type { NodeRegistry } from './node-registry.ts'
+import { INDEX_LIFE } from '../keeping/own-records.ts'
+import { completeIndex, countIndex } from '../scripts/record-scripts.ts'
+import type { Unreadable } from '../link/unreadable.ts'
+
+const BATCH = 500
+/** Beats in a row that find the index short: a session is here a moment before it is there. */
+const SHORT = 2
+
+export interface UpkeepParts {
+  link: Link
+  keys: Keys
+  node: NodeIdentity
+  owner: Pick<DirectoryOwner, 'size' | 'ids' | 'has'>
+  registry: Pick<NodeRegistry, 'enlist'>
+  unreadable: Unreadable
+  /** Milliseconds between two beats. */
+  heartbeat: number
+}
+
+/**
+ * Looks after what a node writes once and does not read itself: its id among
+ * the nodes, and its index. An eviction, or an operator, may take either away.
+ * Two commands a beat, however many sessions there are.
+ */
+export class Upkeep {
+  readonly #parts: UpkeepParts
+  #due = 0
+  #short = 0
+  #stopped = false
+
+  constructor (parts: UpkeepParts) {
+    this.#parts = parts
+  }
+
+  /** Once a beat, however often it is called: whether it was due. */
+  async turn (): Promise<boolean> {
+    const now = performance.now()
+    if (this.#stopped || now < this.#due) return false
+    this.#due = now + this.#parts.heartbeat / 2
+    await this.#parts.registry.enlist()
+    await this.#checkIndex()
+    return true
+  }
+
+  /** Writes nothing any more: its node takes away what it has there. */
+  stop (): void {
+    this.#stopped = true
+  }
+
+  async #checkIndex (): Promise<void> {
+    const { link, keys, node, owner, unreadable } = this.#parts
+    const expected = owner.size
+    if (expected === 0) return
+    const size = await unreadable.orAbsent(`the index of the node ${node.id}`, link.run(countIndex, keys.index(node.id)), 0)
+    if (Number(size) >= Math.min(expected, owner.size)) this.#short = 0
+    else if (++this.#short >= SHORT) await this.#complete()
+  }
+
+  /** What is there keeps its place. */
+  async #complete (): Promise<void> {
+    const { link, keys, node, owner } = this.#parts
+    const ids = [...owner.ids()]
+    for (let at = 0; at < ids.length && !this.#stopped; at += BATCH) {
+      const here = ids.slice(at, at + BATCH).filter(id => owner.has(id))
+      if (here.length > 0) await link.run(completeIndex, keys.index(node.id), [INDEX_LIFE, ...here])
+    }
+    this.#short = 0
+  }
+}
