@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
 
@@ -8,32 +8,41 @@ const lib = join(import.meta.dirname, '../lib')
 const leaves = ['errors.ts', 'format.ts', 'session-id.ts']
 
 /**
- * What each part of lib may import besides itself. The arrows point inward:
- * routes → affinity → sessions → transport. Redis and Traefik implement what
- * the inner parts own, and only plugin.ts puts the parts together.
+ * What each wing of lib may import besides itself. The arrows point inward:
+ * routes → affinity → sessions → transport, and all that share sessions meet in
+ * the contract of lib/directory, which Redis implements. Only plugin.ts puts the
+ * wings together.
  */
 const allowed: Record<string, string[]> = {
   'errors.ts': [],
   'format.ts': [],
   'session-id.ts': [],
+  bounds: leaves,
   http: leaves,
   security: leaves,
-  transport: leaves,
-  sessions: ['transport', 'security', ...leaves],
-  affinity: ['sessions', 'transport', 'security', 'http', ...leaves],
-  routes: ['affinity', 'sessions', 'transport', 'security', 'http', ...leaves],
-  redis: ['sessions', 'transport', ...leaves],
+  directory: leaves,
+  transport: ['http', ...leaves],
+  sessions: ['directory', 'transport', 'http', 'security', 'bounds', ...leaves],
+  affinity: ['sessions', 'directory', 'transport', 'security', 'http', 'bounds', ...leaves],
+  routes: ['affinity', 'sessions', 'directory', 'transport', 'security', 'http', ...leaves],
+  redis: ['directory', 'transport', 'bounds', ...leaves],
+  shutdown: ['sessions', 'http'],
   traefik: ['sessions', 'http', ...leaves],
   'options.ts': ['redis', 'sessions', 'transport', 'security', ...leaves],
-  'plugin.ts': ['routes', 'affinity', 'sessions', 'transport', 'redis', 'security', 'options.ts', 'connections.ts', ...leaves],
-  'connections.ts': [],
-  'close-on-signal.ts': ['connections.ts', 'sessions'],
-  'index.ts': ['plugin.ts', 'close-on-signal.ts', 'options.ts', 'sessions', 'transport', 'redis', 'security', ...leaves],
-  // A module of its own for users, package.json's `./traefik`; of the rest only the command uses it.
-  'cli.ts': ['traefik', ...leaves]
+  'plugin.ts': ['routes', 'affinity', 'sessions', 'directory', 'transport', 'redis', 'shutdown', 'security', 'http', 'options.ts', ...leaves],
+  'index.ts': ['plugin.ts', 'shutdown', 'options.ts', 'sessions', 'directory', 'transport', 'redis', 'security', ...leaves]
 }
 
-const part = (path: string) => path.split('/')[0] ?? ''
+/** Those that may enter the rooms of a wing: they put the parts together, or hand them out to users. */
+const KEYS = ['plugin.ts', 'index.ts']
+/** Lines; what is longer is two things. */
+const LONGEST = 250
+/** Files in one folder. */
+const MOST = 15
+
+const wing = (path: string): string => path.split(sep)[0]!
+/** Whether a file is in a sub-folder of its wing. */
+const inRoom = (path: string): boolean => path.split(sep).length > 2
 
 /** The modules of lib that a file names in imports, exports and import(), as paths within lib. */
 function imports (file: string): string[] {
@@ -44,17 +53,40 @@ function imports (file: string): string[] {
 }
 
 const files = ts.sys.readDirectory(lib, ['.ts']).map(file => relative(lib, file))
+const graph = new Map(files.map(file => [file, imports(file)]))
+const arrows = [...graph].flatMap(([from, all]) => all.map(to => ({ from, to })))
+const told = ({ from, to }: { from: string, to: string }): string => `lib/${from} imports lib/${to}`
 
 t.test('imports point one way', async t => {
   t.ok(files.length > 0, 'lib has files')
-  const wrong = files.flatMap(file => imports(file)
-    .filter(imported => part(imported) !== part(file) && !allowed[part(file)]?.includes(part(imported)))
-    .map(imported => `lib/${file} imports lib/${imported}`))
-  t.strictSame(wrong, [])
+  t.strictSame(arrows.filter(({ from, to }) => wing(from) !== wing(to) && !allowed[wing(from)]?.includes(wing(to))).map(told), [])
 })
 
 t.test('every part of lib has its place', async t => {
-  t.strictSame([...new Set(files.map(part))].filter(part => !(part in allowed)), [])
+  t.strictSame([...new Set(files.map(wing))].filter(part => !(part in allowed)), [])
+})
+
+t.test('a wing is entered by its face, the files beside its rooms', async t => {
+  t.strictSame(arrows.filter(({ from, to }) => wing(from) !== wing(to) && inRoom(to) && !KEYS.includes(from)).map(told), [])
+})
+
+t.test('no files import each other in a circle', async t => {
+  const circles: string[] = []
+  const done = new Set<string>()
+  const walk = (file: string, way: string[]): void => {
+    if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(' → '))
+    else if (!done.has(file)) for (const next of graph.get(file) ?? []) walk(next, [...way, file])
+    done.add(file)
+  }
+  for (const file of files) walk(file, [])
+  t.strictSame(circles, [])
+})
+
+t.test('no file and no folder is too large to know', async t => {
+  const long = files.map(file => ({ file, lines: readFileSync(join(lib, file), 'utf8').split('\n').length - 1 })).filter(({ lines }) => lines > LONGEST)
+  t.strictSame(long, [])
+  const folders = new Set(files.map(dirname))
+  t.strictSame([...folders].filter(folder => files.filter(file => dirname(file) === folder).length > MOST), [])
 })
 
 t.test('what others may import of the options and of Redis is types', async t => {

@@ -1,6 +1,7 @@
 import { FORMAT } from '../format.ts'
 import { isGivenUp } from '../directory/adoption-pauses.ts'
-import type { Location, SessionRecord } from '../directory/directory.ts'
+import type { Location } from '../directory/directory.ts'
+import type { SessionRecord } from '../directory/record.ts'
 
 export interface Policies {
   misroute: 'forward' | 'reject'

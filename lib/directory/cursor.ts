@@ -1,4 +1,5 @@
 import { OptionError } from '../errors.ts'
+import type { SessionRecord } from './record.ts'
 
 /** Where a page of sessions ended: node id, last use (milliseconds, as text) and session id of its last entry. */
 export type Position = [node: string, score: string, id: string]
@@ -28,4 +29,15 @@ function isPosition (value: unknown): value is Position {
 
 function malformed (): Error {
   return new OptionError('cursor', 'must be one that an earlier page handed out')
+}
+
+/** What a listing is in the order of. */
+type Place = Pick<SessionRecord, 'node' | 'lastSeenAt' | 'id'>
+
+export function byNodeAndUse (a: Place, b: Place): number {
+  return compare(a.node, b.node) || a.lastSeenAt - b.lastSeenAt || compare(a.id, b.id)
+}
+
+export function compare (a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }

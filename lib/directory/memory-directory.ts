@@ -1,24 +1,14 @@
 import { DirectoryUnavailableError, NodeDuplicateError } from '../errors.ts'
 import { FORMAT } from '../format.ts'
 import { tagOf } from '../session-id.ts'
-import { adoptionPause } from './adoption-pauses.ts'
-import { fromCursor, toCursor } from './cursor.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from './directory.ts'
-
-/** A node of a memory space. */
-export interface MemoryNode { node: NodeIdentity, owner: DirectoryOwner }
-
-/** `failedAt`: when a failed adoption was last counted (performance.now()). */
-interface MemoryRecord extends SessionRecord { failedAt?: number }
-
-/** What memory directories of one process can share. */
-export interface MemorySpace {
-  records: Map<string, MemoryRecord>
-  /** The live nodes by id. One that is taken out is gone for the others, until it beats again. */
-  nodes: Map<string, MemoryNode>
-  /** By tag, however long ago. */
-  lastSeen: Map<string, MemoryNode>
-}
+import { byNodeAndUse, compare, fromCursor, toCursor } from './cursor.ts'
+import type { DirectoryOwner, Location, SessionDirectory } from './directory.ts'
+import { isAsSeen, memorySpace, pauseOf, shown, statusOf } from './memory-space.ts'
+import type { MemoryNode, MemoryRecord, MemorySpace } from './memory-space.ts'
+import type { NodeIdentity, NodeStatus } from './node.ts'
+import type { NewRecord, SessionRecord } from './record.ts'
+import { mayRemove } from './remover.ts'
+import type { Remover } from './remover.ts'
 
 export interface MemoryDirectoryOptions {
   node: NodeIdentity
@@ -26,10 +16,6 @@ export interface MemoryDirectoryOptions {
   ttl: number
   /** Default: a space of its own. */
   space?: MemorySpace
-}
-
-export function memorySpace (): MemorySpace {
-  return { records: new Map(), nodes: new Map(), lastSeen: new Map() }
 }
 
 export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirectory {
@@ -131,7 +117,7 @@ class MemoryDirectory implements SessionDirectory {
 
   #remove (id: string, by: Remover): 'removed' | 'unknown' {
     const record = this.#read(id)
-    if (!record || (by !== 'any' && by.principal !== record.principal)) return 'unknown'
+    if (!record || !mayRemove(by, record)) return 'unknown'
     this.#space.records.delete(id)
     this.#ownerOf(record)?.owner.end(id, 'closed')
     return 'removed'
@@ -256,33 +242,4 @@ class MemoryDirectory implements SessionDirectory {
     const live = this.#space.nodes.get(record.node)
     return live?.node.epoch === record.epoch ? live : undefined
   }
-}
-
-/** One that was seen released must be so still: its owner may have taken it back under the same epoch. */
-function isAsSeen (record: SessionRecord, seen: SessionRecord): boolean {
-  return record.node === seen.node && record.epoch === seen.epoch && (record.released === true || seen.released !== true)
-}
-
-function pauseOf ({ adoptionFailures, failedAt }: MemoryRecord): number {
-  return failedAt === undefined ? 0 : adoptionPause(adoptionFailures, performance.now() - failedAt)
-}
-
-function shown (record: MemoryRecord): SessionRecord {
-  const { failedAt: _failedAt, ...rest } = record
-  return { ...rest, adoptionPause: pauseOf(record) }
-}
-
-function statusOf ({ node: { id, url, tag }, owner }: MemoryNode): NodeStatus {
-  const state = owner.draining ? 'draining' : 'up'
-  return { id, url, tag, state, sessions: owner.size, room: owner.draining ? 0 : owner.room, format: FORMAT }
-}
-
-type Place = Pick<SessionRecord, 'node' | 'lastSeenAt' | 'id'>
-
-function byNodeAndUse (a: Place, b: Place): number {
-  return compare(a.node, b.node) || a.lastSeenAt - b.lastSeenAt || compare(a.id, b.id)
-}
-
-function compare (a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

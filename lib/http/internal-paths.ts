@@ -1,8 +1,23 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 
-/** Where the proxy and the other nodes ask; a proxy keeps everything below off its public entry points. */
+/** Where the proxy and the other nodes ask: below this, all of them. A proxy keeps it off its public entry points. */
 export const INTERNAL = '/mcp-sticky'
+
+export const PATHS = {
+  /** May new sessions come here? */
+  ready: `${INTERNAL}/ready`,
+  /** Should requests for the sessions that are here come here? */
+  alive: `${INTERNAL}/alive`,
+  /** Does the process run? */
+  live: `${INTERNAL}/live`,
+  /** Does the node's url lead to itself? */
+  self: `${INTERNAL}/self`,
+  /** Which sessions are here? */
+  owner: `${INTERNAL}/owner`,
+  /** Traefik's document, by default. */
+  traefik: `${INTERNAL}/traefik`
+} as const
 
 /** What is asked: the header fields, names in lower case. */
 export interface InternalRequest { headers: IncomingMessage['headers'] }

@@ -1,6 +1,7 @@
 import { FORMAT, OLDEST_READER } from '../format.ts'
 import { adoptionPause } from '../directory/adoption-pauses.ts'
-import type { NewRecord, NodeIdentity, OwnerFacts, Replay, SessionRecord } from '../directory/directory.ts'
+import type { NodeIdentity } from '../directory/node.ts'
+import type { NewRecord, OwnerFacts, Replay, SessionRecord } from '../directory/record.ts'
 import { isNodeId, isNodeUrl } from './nodes/node-state.ts'
 
 const NAME = 256

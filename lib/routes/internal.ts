@@ -1,9 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { OWNER_PATH, SESSIONS, UNRECORDED, UNVERIFIED } from '../affinity/evidence/owner-question.ts'
-import { SELF, SELF_PATH } from '../affinity/evidence/self-check.ts'
-import type { SelfCheck } from '../affinity/evidence/self-check.ts'
-import { PROOF } from '../affinity/forwarding/forward-headers.ts'
-import { INTERNAL, internalPath } from '../http/internal-paths.ts'
+import { PROOF, SELF, SESSIONS, UNRECORDED, UNVERIFIED } from '../http/between-nodes.ts'
+import { internalPath, PATHS } from '../http/internal-paths.ts'
 import type { InternalAnswer, InternalRequest } from '../http/internal-paths.ts'
 import type { Proofs } from '../security/proofs.ts'
 import type { SessionDirectory } from '../directory/directory.ts'
@@ -13,8 +10,8 @@ export interface InternalOptions {
   sessions: Sessions
   directory: Pick<SessionDirectory, 'changed' | 'closing' | 'doubtful' | 'oldestFormat'>
   proofs: Proofs
-  /** Undefined for a node that others cannot reach. */
-  selfCheck: SelfCheck | undefined
+  /** Whether the node's url leads to it; undefined for a node that others cannot reach. */
+  selfCheck: { readonly problem: boolean, answer: (question: unknown) => string | undefined } | undefined
   /** A draining node's sessions are reached through the other nodes alone. */
   leaves: boolean
 }
@@ -31,18 +28,18 @@ export async function internalRoutes (app: FastifyInstance, options: InternalOpt
   const { sessions, selfCheck, leaves } = options
   const health = (healthy: boolean, state: string = sessions.state): InternalAnswer => ({ status: healthy ? 200 : 503, body: { state } })
 
-  internalPath(app, `${INTERNAL}/ready`, () => {
+  internalPath(app, PATHS.ready, () => {
     const unreached = selfCheck?.problem === true
     return health(sessions.state === 'open' && !unreached, unreached && sessions.state === 'open' ? 'unreachable' : sessions.state)
   })
-  internalPath(app, `${INTERNAL}/alive`, () => health(leaves ? sessions.state === 'open' : sessions.state !== 'superseded'))
-  internalPath(app, `${INTERNAL}/live`, () => health(true))
+  internalPath(app, PATHS.alive, () => health(leaves ? sessions.state === 'open' : sessions.state !== 'superseded'))
+  internalPath(app, PATHS.live, () => health(true))
   if (selfCheck === undefined) return
-  internalPath(app, SELF_PATH, ({ headers }) => {
+  internalPath(app, PATHS.self, ({ headers }) => {
     const answer = selfCheck.answer(headers[SELF])
     return answer === undefined ? { status: 404, body: {} } : { status: 200, body: { answer } }
   })
-  internalPath(app, OWNER_PATH, request => whoHolds(options, request))
+  internalPath(app, PATHS.owner, request => whoHolds(options, request))
 }
 
 /** Which of the sessions that are asked for live here. */

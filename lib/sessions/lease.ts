@@ -1,4 +1,4 @@
-import type { NodeIdentity } from '../directory/directory.ts'
+import type { NodeIdentity } from '../directory/node.ts'
 
 /** A point in time on both clocks, in milliseconds: a process that was paused may have seen only one of them move. */
 export interface Moment { monotonic: number, wall: number }

@@ -2,7 +2,7 @@ import { StateError } from '../errors.ts'
 import type { Principal } from '../security/principal.ts'
 import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
-import type { NewRecord } from '../directory/directory.ts'
+import type { NewRecord } from '../directory/record.ts'
 
 /** A live MCP session in this process, as the application sees it. */
 export interface McpSession {

@@ -8,7 +8,11 @@ import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { JsonRpcRequest } from '../transport/messages.ts'
 import { initializeForReplay } from '../transport/replay.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeIdentity, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../directory/directory.ts'
+import type { DirectoryOwner, Location, SessionDirectory } from '../directory/directory.ts'
+import type { NodeIdentity, NodeStatus } from '../directory/node.ts'
+import type { NewRecord, SessionRecord } from '../directory/record.ts'
+import { mayRemove } from '../directory/remover.ts'
+import type { Remover } from '../directory/remover.ts'
 import type { Lease } from './lease.ts'
 import { startReaper } from './reaper.ts'
 import type { Reaped } from './reaper.ts'
@@ -375,7 +379,7 @@ export class Sessions implements DirectoryOwner {
   /** A close that was asked for, wherever the session lives. */
   async close (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     const session = this.#store.get(id)
-    const asked = session !== undefined && (by === 'any' || by.principal === session.principalKey)
+    const asked = session !== undefined && mayRemove(by, { principal: session.principalKey })
     if (!asked) return this.#directory.remove(id, by)
     this.finish(session, 'requested', by)
     return 'removed'

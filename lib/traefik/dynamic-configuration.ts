@@ -1,15 +1,14 @@
 import { OptionError } from '../errors.ts'
+import { INTERNAL, PATHS } from '../http/internal-paths.ts'
 import { nodeTag } from '../session-id.ts'
 import { readTraefikOptions } from './options.ts'
 import type { TraefikOptions, TraefikSettings } from './options.ts'
 import type { DynamicConfiguration, LoadBalancer, Router, ServersTransport, Service } from './schema.ts'
 
-/** Paths that the nodes serve for the proxy and for each other, never for clients. */
-const INTERNAL = '/mcp-sticky/'
 /** Answers 503 while the node drains: the pool takes it out, and what is pinned to it in the pool moves. */
-const READY = `${INTERNAL}ready`
+const READY = PATHS.ready
 /** Answers 200 until the node closes, so a draining node keeps the sessions it has; where nodes forward and adopt, 503 while it drains: another answers, and forwards. */
-const ALIVE = `${INTERNAL}alive`
+const ALIVE = PATHS.alive
 /** ADR-0066's name. */
 const COOKIE = '_mcp_backend'
 /**
@@ -61,7 +60,7 @@ export function dynamicConfiguration (nodes: Iterable<{ url: string }>, options:
     services[affinity(tag)] = { failover: { service: node(tag), fallback: pool } }
     services[node(tag)] = { loadBalancer: loadBalancer([url], ALIVE, settings) }
   }
-  routers[`${names}-guard`] = router(settings, { rule: `PathPrefix(\`${INTERNAL}\`)`, priority: priorities.guard, service: 'noop@internal' })
+  routers[`${names}-guard`] = router(settings, { rule: `PathPrefix(\`${INTERNAL}/\`)`, priority: priorities.guard, service: 'noop@internal' })
   const transports = serversTransports(settings)
   return { http: { routers, services, middlewares: { [retry]: { retry: RETRY } }, ...(transports && { serversTransports: transports }) } }
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { OptionError } from '../errors.ts'
-import { internalPath } from '../http/internal-paths.ts'
+import { internalPath, PATHS } from '../http/internal-paths.ts'
 import { bearerCheck } from './bearer.ts'
 import { clusterDocument } from './document.ts'
 import { readTraefikOptions } from './options.ts'
@@ -24,7 +24,7 @@ export interface TraefikHttpOptions extends TraefikOptions {
 const RETRY_AFTER = 1
 
 async function plugin (app: FastifyInstance, options: TraefikHttpOptions): Promise<void> {
-  const { token, path = '/mcp-sticky/traefik', prefix: _, ...traefik } = options
+  const { token, path = PATHS.traefik, prefix: _, ...traefik } = options
   if (token !== false && (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))) {
     throw new OptionError('token', 'must be what Traefik sends as a bearer token, without spaces; `false` leaves the document open to everybody')
   }

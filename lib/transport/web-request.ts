@@ -1,4 +1,5 @@
-import { type HttpRequest, urlOf } from './extra.ts'
+import { urlOf } from './http-request.ts'
+import type { HttpRequest } from './http-request.ts'
 
 const HTTP = Symbol('http')
 const REAL = Symbol('real')

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Adoption } from '../../lib/affinity/adoption.ts'
 import type { AdoptionParts } from '../../lib/affinity/adoption.ts'
-import type { SessionRecord } from '../../lib/directory/directory.ts'
+import type { SessionRecord } from '../../lib/directory/record.ts'
 import { keptLog } from '../fixtures/log.ts'
 
 t.test('a session that arrived after its record was read is not adopted a second time', async t => {

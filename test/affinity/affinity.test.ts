@@ -2,7 +2,8 @@ import t from 'tap'
 import { Affinity } from '../../lib/affinity/affinity.ts'
 import type { AffinityParts, Errand } from '../../lib/affinity/affinity.ts'
 import { UnderWay } from '../../lib/http/under-way.ts'
-import type { Location, SessionRecord } from '../../lib/directory/directory.ts'
+import type { Location } from '../../lib/directory/directory.ts'
+import type { SessionRecord } from '../../lib/directory/record.ts'
 import type { LocalSession } from '../../lib/sessions/session.ts'
 
 t.test('a session that was adopted while the lease ran out is looked for once more if it is another\'s', async t => {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { FORMAT } from '../../lib/format.ts'
 import { decide } from '../../lib/affinity/misroute.ts'
 import type { Policies } from '../../lib/affinity/misroute.ts'
-import type { SessionRecord } from '../../lib/directory/directory.ts'
+import type { SessionRecord } from '../../lib/directory/record.ts'
 
 const record: SessionRecord = {
   id: '0123456789abcdef.0123456789abcdefghijkl',

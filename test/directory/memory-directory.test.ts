@@ -1,5 +1,6 @@
 import t from 'tap'
-import { memoryDirectory, memorySpace } from '../../lib/directory/memory-directory.ts'
+import { memoryDirectory } from '../../lib/directory/memory-directory.ts'
+import { memorySpace } from '../../lib/directory/memory-space.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { directorySuite } from './suite.ts'
 

@@ -1,7 +1,7 @@
 import type { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
 import { keySlot } from '../../lib/redis/link/slot.ts'
-import type { NewRecord } from '../../lib/directory/directory.ts'
+import type { NewRecord } from '../../lib/directory/record.ts'
 import { connect, connectCluster, startCluster, type RedisClusterServers, type RedisServer } from '../fixtures/redis.ts'
 import { randomPrefix, startNode, type RedisNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { redisKeys } from '../../lib/redis/keys.ts'
 import { newSessionId } from '../../lib/session-id.ts'
-import type { NewRecord } from '../../lib/directory/directory.ts'
+import type { NewRecord } from '../../lib/directory/record.ts'
 import { identity } from '../fixtures/directory-node.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
 import { randomPrefix, startNode, type RedisNode } from '../fixtures/redis-node.ts'

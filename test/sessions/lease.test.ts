@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Lease } from '../../lib/sessions/lease.ts'
-import type { NodeIdentity } from '../../lib/directory/directory.ts'
+import type { NodeIdentity } from '../../lib/directory/node.ts'
 
 const LIFE = 4000
 

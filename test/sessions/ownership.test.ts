@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { SessionEventStore } from '../../lib/transport/mcp-server.ts'
-import type { SessionDirectory, SessionRecord } from '../../lib/directory/directory.ts'
+import type { SessionDirectory } from '../../lib/directory/directory.ts'
+import type { SessionRecord } from '../../lib/directory/record.ts'
 import { Sessions } from '../../lib/sessions/sessions.ts'
 import type { SessionsParts } from '../../lib/sessions/sessions.ts'
 import { SessionStore } from '../../lib/sessions/store.ts'

@@ -1,4 +1,4 @@
-import { OWNER_PATH } from './owner-question.ts'
+import { PATHS } from '../../http/internal-paths.ts'
 import { ask } from './question.ts'
 
 /** Milliseconds for a connection, and for the answer: a system sends the opening of a connection three times in that, should packets get lost. */
@@ -17,7 +17,7 @@ const MOST = 4
 export async function answers (url: string, bound = BOUND): Promise<boolean> {
   let silent = 0
   for (let asked = 0; asked < MOST; asked++) {
-    const { heard } = await ask(new URL(OWNER_PATH, url), {}, bound)
+    const { heard } = await ask(new URL(PATHS.owner, url), {}, bound)
     if (heard === 'nobody' || heard === 'unopened' || heard === 'silence') silent++
     else if (heard !== 'nothing' && heard !== 'unresolved') return true
     if (silent === TRIES) return false

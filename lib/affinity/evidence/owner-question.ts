@@ -1,16 +1,9 @@
-import { INTERNAL } from '../../http/internal-paths.ts'
+import { PROOF, SESSIONS, UNRECORDED, UNVERIFIED } from '../../http/between-nodes.ts'
+import { PATHS } from '../../http/internal-paths.ts'
 import type { Proofs } from '../../security/proofs.ts'
 import { sessionDigest } from '../../session-id.ts'
-import { PROOF } from '../forwarding/forward-headers.ts'
 import { ask } from './question.ts'
 import type { Heard } from './question.ts'
-
-/** Where a node says which sessions it holds. */
-export const OWNER_PATH = `${INTERNAL}/owner`
-/** Digests of the sessions that a question is about, with commas between them. A node of format 0 gets the id of one as `Mcp-Session-Id`. */
-export const SESSIONS = 'mcp-sticky-sessions'
-/** Set: the sessions have no record, so the node looks whether their ends were asked for. */
-export const UNRECORDED = 'mcp-sticky-unrecorded'
 
 /** Milliseconds for a connection, and for the answer to a question. */
 const BOUND = 1000
@@ -58,7 +51,7 @@ async function askOnce (proofs: Proofs, { url, ids, unrecorded, old }: Question,
     ...(old ? { 'mcp-session-id': ids[0]! } : { [SESSIONS]: sessions.join(',') }),
     ...(unrecorded && { [UNRECORDED]: '1' })
   }
-  const heard = await ask(new URL(OWNER_PATH, url), headers, bound)
+  const heard = await ask(new URL(PATHS.owner, url), headers, bound)
   if (heard.heard !== 'answer') return said(heard)
   const judged = judge(proofs, proof, heard, ids, old)
   if (judged.said !== 'proven' || old) return judged
@@ -88,9 +81,6 @@ function judge (proofs: Proofs, proof: string, { status, headers, body }: Extrac
   if (status === 403 && body === UNVERIFIED) return { said: 'unverified', error: new Error('it does not know the secret of this cluster') }
   return { said: 'unproven', error: new Error(`something else answered there, with status ${status}`) }
 }
-
-/** The answer to a question without a proof that holds. */
-export const UNVERIFIED = '{"error":"unverified"}'
 
 function epochIn (body: string): string | undefined {
   try {

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { OwnerFacts, SessionRecord } from '../../directory/directory.ts'
+import type { OwnerFacts, SessionRecord } from '../../directory/record.ts'
 import type { Question, Said } from './owner-question.ts'
 
 /** Ids in one question, and how many wait for their turn at most. */

@@ -1,14 +1,11 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import { INTERNAL } from '../../http/internal-paths.ts'
-import type { NodeIdentity } from '../../directory/directory.ts'
+import { SELF } from '../../http/between-nodes.ts'
+import { PATHS } from '../../http/internal-paths.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
 import { ask } from './question.ts'
 import type { Heard } from './question.ts'
 
-/** Where a node finds out whether its url leads to itself. */
-export const SELF_PATH = `${INTERNAL}/self`
-/** What is to be answered there, so that nobody else can. */
-export const SELF = 'mcp-sticky-self'
 /** Milliseconds for a connection, and for the answer. */
 const BOUND = 1000
 
@@ -55,7 +52,7 @@ export class SelfCheck {
   async #ask (): Promise<void> {
     const { node, interval } = this.#parts
     const question = randomBytes(16).toString('base64url')
-    const heard = await ask(new URL(SELF_PATH, node.url), { [SELF]: question }, BOUND)
+    const heard = await ask(new URL(PATHS.self, node.url), { [SELF]: question }, BOUND)
     if (this.#stopped) return
     if (heard.heard === 'answer' && heard.status === 200 && heard.body === JSON.stringify({ answer: this.answer(question) })) {
       node.reached = true

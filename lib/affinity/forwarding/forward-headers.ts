@@ -1,11 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-
-/** Set by the node that forwards a request, to its own tag. */
-export const HOP = 'mcp-sticky-hop'
-
-/** Carries the proof of an owner question, a hop, or an answer to one. */
-export const PROOF = 'mcp-sticky-proof'
+import { HOP, PROOF } from '../../http/between-nodes.ts'
 
 /** Fields that speak of one connection and not of the message (RFC 9110, section 7.6.1). */
 const CONNECTION_FIELDS = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings', 'proxy-connection']

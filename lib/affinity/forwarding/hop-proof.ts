@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Proofs, Proven } from '../../security/proofs.ts'
-import { PROOF } from './forward-headers.ts'
+import { PROOF } from '../../http/between-nodes.ts'
 
 /** What is proven of an answer, whatever it says: that a node of this cluster had the request. */
 const RECEIVED = 'received'

@@ -1,5 +1,7 @@
 import { FORMAT } from '../../format.ts'
-import type { Remover, SessionRecord } from '../../directory/directory.ts'
+import type { SessionRecord } from '../../directory/record.ts'
+import { mayRemove } from '../../directory/remover.ts'
+import type { Remover } from '../../directory/remover.ts'
 import { NoAnswer } from '../link/bounded.ts'
 import { CloseSet } from '../nodes/close-set.ts'
 import type { Doubt } from '../nodes/doubt.ts'
@@ -126,11 +128,6 @@ export class Removals {
     if (record === undefined) return 'unknown'
     throw unavailable('the session keeps changing its owner')
   }
-}
-
-/** Whether a session is theirs who want it ended. */
-export function mayRemove (by: Remover, { principal }: Pick<SessionRecord, 'principal'>): boolean {
-  return by === 'any' || by.principal === principal
 }
 
 function keyOf ({ id, by }: Removal): string {

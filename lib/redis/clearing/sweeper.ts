@@ -1,5 +1,5 @@
 import { FORMAT } from '../../format.ts'
-import type { NodeIdentity } from '../../directory/directory.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
 import type { Log } from '../link/availability.ts'
 import { NoAnswer } from '../link/bounded.ts'
 import type { Keys } from '../keys.ts'

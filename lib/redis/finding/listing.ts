@@ -1,5 +1,5 @@
 import { fromCursor, toCursor, type Position } from '../../directory/cursor.ts'
-import type { SessionRecord } from '../../directory/directory.ts'
+import type { SessionRecord } from '../../directory/record.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
 import type { NodeRegistry } from '../nodes/node-registry.ts'

@@ -1,9 +1,12 @@
-import type { Location, NodeIdentity, Remover, SessionRecord } from '../../directory/directory.ts'
+import type { Location } from '../../directory/directory.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
+import type { SessionRecord } from '../../directory/record.ts'
+import type { Remover } from '../../directory/remover.ts'
 import type { Doubt } from '../nodes/doubt.ts'
 import type { NodeRegistry } from '../nodes/node-registry.ts'
 import { misrouted, type OwnerCache } from './owner-cache.ts'
 import type { RecordReader } from './record-reader.ts'
-import { mayRemove } from '../clearing/removals.ts'
+import { mayRemove } from '../../directory/remover.ts'
 import { unavailable } from '../link/unavailable.ts'
 
 export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, owners: OwnerCache }

@@ -1,4 +1,5 @@
-import type { Location, SessionRecord } from '../../directory/directory.ts'
+import type { Location } from '../../directory/directory.ts'
+import type { SessionRecord } from '../../directory/record.ts'
 import type { NodeState } from '../nodes/node-state.ts'
 
 const REMEMBERED = 10_000

@@ -1,5 +1,5 @@
 import { shortId, tagOf } from '../../session-id.ts'
-import type { SessionRecord } from '../../directory/directory.ts'
+import type { SessionRecord } from '../../directory/record.ts'
 import type { Doubt } from '../nodes/doubt.ts'
 import { IndexLook } from './index-look.ts'
 import type { Keys } from '../keys.ts'

@@ -1,4 +1,4 @@
-import type { Remover } from '../../directory/directory.ts'
+import type { Remover } from '../../directory/remover.ts'
 import { within } from '../../bounds/within.ts'
 import type { Link } from '../link/link.ts'
 import type { OwnRecords } from './own-records.ts'

@@ -1,4 +1,4 @@
-import type { NewRecord } from '../../directory/directory.ts'
+import type { NewRecord } from '../../directory/record.ts'
 import type { Update } from './own-records.ts'
 
 interface Session { record: NewRecord | undefined, changed: boolean, unheard: boolean }

@@ -1,5 +1,6 @@
 import { ADOPTION_PAUSES } from '../../directory/adoption-pauses.ts'
-import type { NewRecord, NodeIdentity, SessionRecord } from '../../directory/directory.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
+import type { NewRecord, SessionRecord } from '../../directory/record.ts'
 import { Gather } from './gather.ts'
 import type { Keys } from '../keys.ts'
 import type { Call, Link } from '../link/link.ts'

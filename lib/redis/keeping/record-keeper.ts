@@ -1,4 +1,6 @@
-import type { DirectoryOwner, NewRecord, Remover } from '../../directory/directory.ts'
+import type { DirectoryOwner } from '../../directory/directory.ts'
+import type { NewRecord } from '../../directory/record.ts'
+import type { Remover } from '../../directory/remover.ts'
 import { Changes } from './changes.ts'
 import type { CloseSet } from '../nodes/close-set.ts'
 import { Deletions } from './deletions.ts'

@@ -1,4 +1,4 @@
-import type { NodeIdentity } from '../../directory/directory.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
 import { checkUrl, claimId, Rival } from './rivals.ts'
 import type { CloseSet } from './close-set.ts'
 import type { Beat, NodeRegistry, Report } from './node-registry.ts'

@@ -1,5 +1,5 @@
 import { FORMAT } from '../../format.ts'
-import type { NodeIdentity, NodeStatus } from '../../directory/directory.ts'
+import type { NodeIdentity, NodeStatus } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
 import type { Neighbours, SharedOptions } from './neighbours.ts'

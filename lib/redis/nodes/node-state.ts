@@ -1,4 +1,4 @@
-import type { NodeStatus } from '../../directory/directory.ts'
+import type { NodeStatus } from '../../directory/node.ts'
 import { readTheirOptions, type TheirOptions } from './neighbours.ts'
 
 /** What a node's key says. */

@@ -1,4 +1,4 @@
-import type { SessionRecord } from '../../directory/directory.ts'
+import type { SessionRecord } from '../../directory/record.ts'
 import type { Doubt } from './doubt.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import type { NodeState } from './node-state.ts'

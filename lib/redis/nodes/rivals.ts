@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { NodeDuplicateError } from '../../errors.ts'
-import type { NodeIdentity } from '../../directory/directory.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
 import type { Beat, NodeRegistry } from './node-registry.ts'
 import type { NodeState } from './node-state.ts'
 

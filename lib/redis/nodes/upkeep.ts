@@ -1,4 +1,5 @@
-import type { DirectoryOwner, NodeIdentity } from '../../directory/directory.ts'
+import type { DirectoryOwner } from '../../directory/directory.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
 import type { NodeRegistry } from './node-registry.ts'

@@ -1,16 +1,22 @@
 import { isEventId } from '../../http/frames.ts'
-import type { SessionEvents } from '../mcp-server.ts'
+import type { SessionLog } from '../../http/session-log.ts'
+import type { EventStore, SessionEvents } from '../mcp-server.ts'
 import type { RequestId } from '../messages.ts'
-import type { StreamHost } from './stream-host.ts'
+
+/** Where events go, and who hears that they could not. */
+interface Keeper {
+  readonly events: EventStore | SessionEvents | undefined
+  readonly log: SessionLog
+}
 
 /** Keeps the events of one stream in the event store. */
 export class EventKeeping {
-  readonly #host: StreamHost
+  readonly #host: Keeper
   readonly #name: string
   /** Told to the store with the first event, and then no more. */
   #about: { requests: RequestId[] } | undefined
 
-  constructor (host: StreamHost, name: string) {
+  constructor (host: Keeper, name: string) {
     this.#host = host
     this.#name = name
   }

@@ -22,7 +22,7 @@ export interface SessionStreamsOptions {
 }
 
 /** All SSE streams of one session, those that are open and those that can be resumed. */
-export class SessionStreams implements StreamHost {
+export class SessionStreams implements StreamHost<SseStream> {
   readonly retry: number | undefined
   readonly keepAlive: KeepAlive
   readonly unsent: Unsent

@@ -21,8 +21,8 @@ import type { WaitingEvent } from './waiting-events.ts'
 export class SseStream {
   /** The id of the stream in the event store, undefined without one. */
   readonly name: string | undefined
-  readonly #host: StreamHost
-  readonly #group: StreamGroup | undefined
+  readonly #host: StreamHost<SseStream>
+  readonly #group: StreamGroup<SseStream> | undefined
   readonly #keeping: EventKeeping | undefined
   #out: EventStream | undefined
   #tail: Promise<unknown> | undefined
@@ -36,7 +36,7 @@ export class SseStream {
   #resumes = 0
   #finished = false
 
-  constructor (host: StreamHost, name?: string, group?: StreamGroup) {
+  constructor (host: StreamHost<SseStream>, name?: string, group?: StreamGroup<SseStream>) {
     this.#host = host
     this.name = name
     this.#group = group

@@ -14,10 +14,10 @@ const MAX_KNOWN = 8
  * Connections). While there is none, messages wait in a bounded queue: servers
  * speak as soon as they are initialized, clients open their stream just after.
  */
-export class StandaloneStreams implements StreamGroup, Holder {
+export class StandaloneStreams implements StreamGroup<SseStream>, Holder {
   readonly sole = false
   readonly patient = true
-  readonly #host: StreamHost
+  readonly #host: StreamHost<SseStream>
   /** Open streams, newest last. */
   readonly #open: SseStream[] = []
   /** Streams that the event store knows, open or not. */
@@ -28,7 +28,7 @@ export class StandaloneStreams implements StreamGroup, Holder {
   /** Bytes of what is in the queue, about. */
   #queued = 0
 
-  constructor (host: StreamHost) {
+  constructor (host: StreamHost<SseStream>) {
     this.#host = host
   }
 

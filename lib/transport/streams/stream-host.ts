@@ -1,11 +1,10 @@
 import type { KeepAlive } from './keep-alive.ts'
 import type { EventStore, SessionEvents } from '../mcp-server.ts'
 import type { SessionLog } from '../../http/session-log.ts'
-import type { SseStream } from './sse-stream.ts'
 import type { Unsent } from '../../http/unsent.ts'
 
 /** What a stream needs of its session. */
-export interface StreamHost {
+export interface StreamHost<Stream> {
   readonly keepAlive: KeepAlive
   /** What the node keeps for its clients. */
   readonly unsent: Unsent
@@ -17,13 +16,13 @@ export interface StreamHost {
   /** The session has ended: nothing may open any more. */
   readonly ended: boolean
   /** A connection of the stream is open. */
-  connected: (stream: SseStream) => void
+  connected: (stream: Stream) => void
   /** Its connection is gone, from either side. */
-  disconnected: (stream: SseStream) => void
+  disconnected: (stream: Stream) => void
 }
 
 /** Streams among which messages are shared out. */
-export interface StreamGroup {
-  add: (stream: SseStream) => void
-  remove: (stream: SseStream) => void
+export interface StreamGroup<Stream> {
+  add: (stream: Stream) => void
+  remove: (stream: Stream) => void
 }

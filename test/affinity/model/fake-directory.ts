@@ -1,6 +1,9 @@
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
 import { FORMAT } from '../../../lib/format.ts'
-import type { DirectoryOwner, Location, NewRecord, NodeStatus, Remover, SessionDirectory, SessionRecord } from '../../../lib/directory/directory.ts'
+import type { DirectoryOwner, Location, SessionDirectory } from '../../../lib/directory/directory.ts'
+import type { NodeStatus } from '../../../lib/directory/node.ts'
+import type { NewRecord, SessionRecord } from '../../../lib/directory/record.ts'
+import type { Remover } from '../../../lib/directory/remover.ts'
 import { FakeLink, unanswered } from './fake-link.ts'
 import type { LinkParts } from './fake-link.ts'
 

@@ -1,5 +1,5 @@
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
-import type { NodeIdentity } from '../../../lib/directory/directory.ts'
+import type { NodeIdentity } from '../../../lib/directory/node.ts'
 import { NoAnswer } from './fake-redis.ts'
 import type { FakeRedis } from './fake-redis.ts'
 import { FakeScripts } from './fake-scripts.ts'

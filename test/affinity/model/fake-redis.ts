@@ -1,4 +1,5 @@
-import type { NodeStatus, SessionRecord } from '../../../lib/directory/directory.ts'
+import type { NodeStatus } from '../../../lib/directory/node.ts'
+import type { SessionRecord } from '../../../lib/directory/record.ts'
 import type { World } from './world.ts'
 
 export interface NodeKey extends NodeStatus { incarnation: string, epoch: string, expires: number }

@@ -1,4 +1,5 @@
-import type { NewRecord, NodeIdentity, SessionRecord } from '../../../lib/directory/directory.ts'
+import type { NodeIdentity } from '../../../lib/directory/node.ts'
+import type { NewRecord, SessionRecord } from '../../../lib/directory/record.ts'
 import type { FakeRedis, NodeKey } from './fake-redis.ts'
 
 /** Faults of the directory, for a model that must notice them. */

@@ -1,0 +1,15 @@
+/** Header fields that nodes set, and read, among themselves. A proxy may strip none of them between two nodes. */
+
+/** Set by the node that forwards a request, to its own tag: what carries it is never forwarded again. */
+export const HOP = 'mcp-sticky-hop'
+/** Carries the proof of an owner question or a hop, and of the answer to one. */
+export const PROOF = 'mcp-sticky-proof'
+/** Digests of the sessions that an owner question is about, with commas between them. A node of format 0 gets the id of one as `Mcp-Session-Id`. */
+export const SESSIONS = 'mcp-sticky-sessions'
+/** Set in an owner question: the sessions have no record, so the node looks whether their ends were asked for. */
+export const UNRECORDED = 'mcp-sticky-unrecorded'
+/** What a node asks at its own url, so that nobody else can answer. */
+export const SELF = 'mcp-sticky-self'
+
+/** The answer to an owner question without a proof that holds. */
+export const UNVERIFIED = '{"error":"unverified"}'
