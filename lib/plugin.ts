@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Adoption } from './affinity/adoption.ts'
@@ -19,8 +18,9 @@ import { PROOF } from './http/between-nodes.ts'
 import { onReceived } from './http/internal-paths.ts'
 import type { Receiver } from './http/internal-paths.ts'
 import { AlreadyRegisteredError, OptionError, PolicyUnavailableError } from './errors.ts'
-import { readOptions } from './options.ts'
-import type { McpStickyOptions, Settings } from './options.ts'
+import { readOptions } from './settings.ts'
+import type { McpStickyOptions } from './options.ts'
+import type { Settings } from './settings.ts'
 import type { RedisClient } from './redis/client.ts'
 import { registeredClient } from './redis/registered-client.ts'
 import { redisDirectory } from './redis/session-directory.ts'
@@ -28,6 +28,7 @@ import { internalRoutes } from './routes/internal.ts'
 import { refusalCounters, refuser } from './routes/refusal.ts'
 import { mcpRoutes } from './routes/routes.ts'
 import { Proofs } from './security/proofs.ts'
+import { loopbackOnly } from './security/loopback.ts'
 import { originGuard } from './security/origin.ts'
 import { nodeTag } from './session-id.ts'
 import type { SessionDirectory } from './directory/directory.ts'
@@ -229,22 +230,6 @@ function transports (app: FastifyInstance, settings: Settings, unsent: Unsent): 
     unsent,
     log: app.log
   })
-}
-
-/** Known once the server listens; until then nothing but inject can arrive. */
-function loopbackOnly (app: FastifyInstance): () => boolean {
-  let known: boolean | undefined
-  return () => {
-    if (known === undefined && app.server.listening) {
-      known = (app.addresses() as Array<AddressInfo | string>).every(isLoopback)
-    }
-    return known ?? false
-  }
-}
-
-/** A Unix socket has a path for an address. */
-function isLoopback (address: AddressInfo | string): boolean {
-  return typeof address === 'object' && /^(127\.|::1$|::ffff:127\.)/.test(address.address)
 }
 
 /**

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readOptions } from '../lib/options.ts'
+import { readOptions } from '../lib/settings.ts'
 import type { McpStickyOptions } from '../lib/options.ts'
 
 const createServer = (): any => ({})

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
 import { nodeTag } from '../session-id.ts'
+import { isOrigin } from '../option-checks.ts'
 import { dynamicConfiguration } from './dynamic-configuration.ts'
 import type { TraefikOptions } from './options.ts'
 
@@ -50,7 +51,7 @@ interface NamedNode { name: string, url: string }
 
 function readNode (text: string): NamedNode {
   const [, name, url = ''] = /^(?:([\w.-]+)=)?(.*)$/s.exec(text) ?? []
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol) || new URL(url).origin !== url) {
+  if (!isOrigin(url)) {
     throw new Error(`--node ${text}: a node's url is scheme, host and port alone, as in a=http://10.0.0.1:3000`)
   }
   return { name: name ?? new URL(url).host, url }

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { OptionError } from '../errors.ts'
+import { plainPath } from '../option-checks.ts'
 import { internalPath, PATHS } from '../http/internal-paths.ts'
 import { bearerCheck } from './bearer.ts'
 import { clusterDocument } from './document.ts'
@@ -28,7 +29,7 @@ async function plugin (app: FastifyInstance, options: TraefikHttpOptions): Promi
   if (token !== false && (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))) {
     throw new OptionError('token', 'must be what Traefik sends as a bearer token, without spaces; `false` leaves the document open to everybody')
   }
-  if (typeof path !== 'string' || !/^\/[^?#*:]*$/.test(path)) throw new OptionError('path', 'must be a plain path that starts with / (no parameters, no wildcard)')
+  plainPath('path', path)
   readTraefikOptions(traefik)
 
   const authorized = token === false ? () => true : bearerCheck(token)

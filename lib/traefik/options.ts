@@ -1,4 +1,5 @@
 import { OptionError } from '../errors.ts'
+import { known, whole } from '../option-checks.ts'
 import type { NodeTls, RouterTls } from './schema.ts'
 
 /** How the MCP endpoint stands in Traefik. Everything has a default; durations are milliseconds. */
@@ -45,6 +46,7 @@ export interface TraefikSettings {
 
 const NAMES = ['mcpPath', 'entryPoints', 'tls', 'hostRule', 'names', 'priorities', 'middlewares', 'healthCheck', 'serversTransport']
 const DAY = 24 * 60 * 60_000
+const MILLISECONDS = ` of milliseconds from 1 to ${DAY}`
 
 /** @throws OptionError: the message names the option. */
 export function readTraefikOptions (options: TraefikOptions): TraefikSettings {
@@ -68,17 +70,10 @@ export function readTraefikOptions (options: TraefikOptions): TraefikSettings {
     priorities: rising(priorities),
     middlewares,
     healthCheck: {
-      interval: duration('healthCheck.interval', healthCheck.interval ?? 1000),
-      timeout: duration('healthCheck.timeout', healthCheck.timeout ?? 1000)
+      interval: whole('healthCheck.interval', healthCheck.interval, 1000, MILLISECONDS, DAY),
+      timeout: whole('healthCheck.timeout', healthCheck.timeout, 1000, MILLISECONDS, DAY)
     },
     serversTransport: nodeTransport(options.serversTransport)
-  }
-}
-
-function known (parent: string, value: object, names: string[]): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new OptionError(parent === '' ? 'options' : parent, 'must be an object')
-  for (const name of Object.keys(value)) {
-    if (!names.includes(name)) throw new OptionError(parent === '' ? name : `${parent}.${name}`, `is not known; the options here are ${names.join(', ')}`)
   }
 }
 
@@ -116,9 +111,4 @@ function rising ({ cookie = 1000, node = 1100, guard = 1200 }: NonNullable<Traef
     throw new OptionError('priorities', `must be whole numbers above 0 with cookie < node < guard, and are ${cookie}, ${node}, ${guard}`)
   }
   return { cookie, node, guard }
-}
-
-function duration (name: string, value: number): number {
-  if (!Number.isSafeInteger(value) || value < 1 || value > DAY) throw new OptionError(name, `must be a whole number of milliseconds from 1 to ${DAY}`)
-  return value
 }
