@@ -3,6 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Adoption } from './affinity/adoption.ts'
 import { Affinity } from './affinity/affinity.ts'
+import { Delegation } from './affinity/delegation.ts'
+import { Hops } from './affinity/hops.ts'
+import { Missing } from './affinity/missing.ts'
 import { Drain } from './shutdown/drain.ts'
 import { Forwarder } from './affinity/forwarding/forwarder.ts'
 import { Lease } from './sessions/lease.ts'
@@ -25,7 +28,7 @@ import type { RedisClient } from './redis/client.ts'
 import { registeredClient } from './redis/registered-client.ts'
 import { redisDirectory } from './redis/session-directory.ts'
 import { internalRoutes } from './routes/internal.ts'
-import { refusalCounters, refuser } from './routes/refusal.ts'
+import { ownerLost, refusalCounters, refuser } from './routes/refusal.ts'
 import { mcpRoutes } from './routes/routes.ts'
 import { Proofs } from './security/proofs.ts'
 import { loopbackOnly } from './security/loopback.ts'
@@ -110,7 +113,10 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const watch = forwarder && new OwnerWatch({ forwarder, beat: heartbeat, log: app.log })
   const forwarded = { count: 0 }
   const underWay = { calls: new UnderWay(), streams: new UnderWay() }
-  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, owners, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
+  const hops = new Hops({ forwarder, watch, forwarded, underWay, lastWords: ownerLost })
+  const delegation = new Delegation({ hops, directory, node })
+  const missing = new Missing({ directory, owners, url: node.url })
+  const affinity = new Affinity({ policies, sessions, directory, hops, delegation, missing, adoption, patience: (LEASE_BEATS + 1) * heartbeat })
   const connections = connectionsOf(app.server)
   const drain = new Drain({ sessions, handOver: adopt, underWay, forwarder, connections, log: app.log })
   const refused = refusalCounters()
@@ -150,6 +156,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     routeOptions: settings.routeOptions,
     sessions,
     affinity,
+    delegation,
     unsent,
     refuse: refuser(refused, receive),
     resumable: settings.eventStore !== undefined,

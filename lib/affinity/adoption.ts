@@ -1,12 +1,11 @@
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger } from 'fastify'
 import { AdoptionFailedError } from '../errors.ts'
-import type { Principal } from '../security/principal.ts'
 import { shortId } from '../session-id.ts'
 import type { SessionDirectory } from '../directory/directory.ts'
 import type { SessionRecord } from '../directory/record.ts'
+import type { Incoming } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Arrival, Sessions } from '../sessions/sessions.ts'
-import type { MessageExtra } from '../transport/extra.ts'
 import { Limiter } from '../bounds/limiter.ts'
 import type { Owners, Standing } from './evidence/owners.ts'
 
@@ -14,13 +13,6 @@ import type { Owners, Standing } from './evidence/owners.ts'
 const AT_ONCE = 64
 /** Milliseconds for all that an adoption asks of the application. */
 const BOUND = 30_000
-
-/** The request that wants the session, and who sent it. */
-export interface Wanted {
-  request: FastifyRequest
-  principal: Principal | undefined
-  extra: MessageExtra
-}
 
 /** What came of an attempt to take a session over. */
 export type Adopted =
@@ -64,28 +56,28 @@ export class Adoption {
    * its outcome: a burst of them counts as one failure.
    * @throws DirectoryUnavailableError
    */
-  adopt (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
+  adopt (record: SessionRecord, incoming: Incoming): Promise<Adopted> {
     const { id } = record
     let running = this.#running.get(id)
     if (running === undefined) {
-      running = this.#adopt(record, wanted).finally(() => this.#running.delete(id))
+      running = this.#adopt(record, incoming).finally(() => this.#running.delete(id))
       this.#running.set(id, running)
     }
     return running
   }
 
-  async #adopt (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
+  async #adopt (record: SessionRecord, incoming: Incoming): Promise<Adopted> {
     const standing: Standing = record.released === true ? { owner: 'gone' } : await this.#parts.owners.recorded(record)
     switch (standing.owner) {
       case 'holds': return { outcome: 'owned', url: standing.url }
       case 'lives': return { outcome: 'owned', url: standing.url, error: standing.error }
       case 'uncertain': return { outcome: 'uncertain', error: standing.error }
     }
-    return this.#limiter.run(() => this.#take(record, wanted))
+    return this.#limiter.run(() => this.#take(record, incoming))
   }
 
   /** The owner is gone. */
-  async #take (record: SessionRecord, wanted: Wanted): Promise<Adopted> {
+  async #take (record: SessionRecord, incoming: Incoming): Promise<Adopted> {
     const { sessions, directory } = this.#parts
     // It has arrived since its record was read: a claim of our own record would succeed, and make a second server.
     if (sessions.get(record.id) !== undefined) return { outcome: 'changed' }
@@ -94,7 +86,7 @@ export class Adoption {
     let adopted: Adopted | undefined
     try {
       if (await directory.claim(record) !== 'claimed') return { outcome: 'changed' }
-      adopted = await this.#move(record, arrival, wanted)
+      adopted = await this.#move(record, arrival, incoming)
       return adopted
     } finally {
       sessions.arrived(record, adopted?.outcome === 'adopted')
@@ -102,11 +94,11 @@ export class Adoption {
   }
 
   /** Makes the session of a record that was claimed. */
-  async #move (record: SessionRecord, arrival: Arrival, wanted: Wanted): Promise<Adopted> {
+  async #move (record: SessionRecord, arrival: Arrival, incoming: Incoming): Promise<Adopted> {
     const { sessions, directory, log } = this.#parts
     const facts = { session: shortId(record.id), from: record.node }
     try {
-      const session = await this.#inTime(arrival, sessions.adopt(record, arrival, wanted))
+      const session = await this.#inTime(arrival, sessions.adopt(record, arrival, { request: incoming.request, principal: incoming.caller.principal, extra: incoming.extra }))
       if (session === undefined) return { outcome: 'changed' }
       log.info(facts, 'mcp session adopted')
       return { outcome: 'adopted', session }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Affinity } from '../affinity/affinity.ts'
+import type { Delegation } from '../affinity/delegation.ts'
 import type { AuthInfo, Principal } from '../security/principal.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Unsent } from '../http/unsent.ts'
@@ -9,6 +10,7 @@ import type { Refuse } from './refusal.ts'
 export interface RouteContext {
   sessions: Sessions
   affinity: Affinity
+  delegation: Delegation
   /** What the node keeps for its clients. */
   unsent: Unsent
   refuse: Refuse

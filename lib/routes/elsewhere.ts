@@ -1,50 +1,49 @@
-import type { Found } from '../affinity/affinity.ts'
+import type { Found } from '../affinity/found.ts'
+import type { Addressed, Incoming } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
-import { MessageExtra } from '../transport/extra.ts'
 import type { RouteContext } from './context.ts'
 import { failed, httpError } from './failure.ts'
-import type { Asked } from './failure.ts'
-import type { Caller } from './identity.ts'
-import { ownerLost } from './refusal.ts'
 
-export { RETRY_AFTER } from '../affinity/affinity.ts'
+export { RETRY_AFTER } from '../affinity/found.ts'
 
 /**
  * Serves a request from its local session, if there is one that is the
  * caller's and still this node's; else goes where the session is. The directory is asked for other
  * principals' sessions too, so that nothing tells them from unknown ones.
  */
-export function served (context: RouteContext, asked: Asked, id: string, caller: Caller, serve: (session: LocalSession) => void): void {
+export function served (context: RouteContext, incoming: Addressed, serve: (session: LocalSession) => void): void {
   const { sessions } = context
-  const session = sessions.get(id)
-  if (session === undefined || session.principalKey !== caller.key) return elsewhere()
+  const session = sessions.get(incoming.id)
+  if (session === undefined || session.principalKey !== incoming.caller.key) return elsewhere()
   const secured = sessions.secured(session)
-  if (secured === undefined) return serve(session)
-  secured.then(ours => ours ? serve(session) : elsewhere()).catch(error => failed(context, asked, 'internal', error))
+  if (secured === undefined) return here(session)
+  secured.then(ours => ours ? here(session) : elsewhere()).catch(error => failed(context, incoming, 'internal', error))
+
+  function here (session: LocalSession): void {
+    if (speaks(context, incoming, session)) serve(session)
+  }
 
   function elsewhere (): void {
-    findElsewhere(context, asked, id, caller, serve).catch(error => failed(context, asked, 'internal', error))
+    findElsewhere(context, incoming, here).catch(error => failed(context, incoming, 'internal', error))
   }
 }
 
+/** Whether a request names no other version than its session's; it is refused if it does. */
+export function speaks ({ refuse }: RouteContext, { reply, version, requestId }: Incoming, { transport }: LocalSession): boolean {
+  if (transport.acceptsVersion(version)) return true
+  refuse(reply, 'unsupported_protocol_version', { id: requestId, detail: transport.acceptedVersions.join(', ') })
+  return false
+}
+
 /** Has another node answer, adopts the session and serves, or refuses. */
-async function findElsewhere (context: RouteContext, asked: Asked, id: string, caller: Caller, serve: (session: LocalSession) => void): Promise<void> {
-  const { request, reply, ids } = asked
-  const found = await context.affinity.find({
-    request,
-    reply,
-    id,
-    principal: caller.principal,
-    key: caller.key,
-    extra: new MessageExtra(request, caller.authInfo),
-    lastWords: () => ownerLost(ids)
-  })
+async function findElsewhere (context: RouteContext, incoming: Addressed, serve: (session: LocalSession) => void): Promise<void> {
+  const found = await context.affinity.find(incoming)
   if (found.do === 'serve') serve(found.session)
-  else refuseFound(context, asked, found)
+  else refuseFound(context, incoming, found)
 }
 
 /** The refusal of a session that is not here, or nothing where another node has answered. */
-export function refuseFound ({ refuse }: RouteContext, { reply, ids, batch }: Asked, found: Found): void {
+export function refuseFound ({ refuse }: RouteContext, { reply, ids, batch }: Incoming, found: Found): void {
   if (found.do !== 'refuse') return
   const { reason, data, retryAfter, log } = found
   const own = reason === 'adoption_failed' ? httpError(log?.['err']) : undefined

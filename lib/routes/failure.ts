@@ -1,16 +1,6 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AdoptionFailedError, ServerFailedError } from '../errors.ts'
-import type { RequestId } from '../transport/messages.ts'
+import type { Incoming } from '../sessions/incoming.ts'
 import type { RouteContext } from './context.ts'
-
-/** A request that waits for its answer, and the JSON-RPC requests in it. */
-export interface Asked {
-  request: FastifyRequest
-  reply: FastifyReply
-  /** Ids of the requests in a POST. */
-  ids: readonly RequestId[]
-  batch: boolean
-}
 
 /** Who failed: the application's `createServer`, its `principal` or `authInfo`, or this plugin. */
 export type Failure = 'server_failed' | 'auth_failed' | 'internal'
@@ -21,7 +11,7 @@ export type Failure = 'server_failed' | 'auth_failed' | 'internal'
  * application's own HTTP errors (a 401 that `principal` throws) are for its
  * client to see: they pass, to its error handler.
  */
-export function failed ({ refuse }: RouteContext, { reply, ids, batch }: Asked, reason: Failure, error: unknown): void {
+export function failed ({ refuse }: RouteContext, { reply, ids, batch }: Pick<Incoming, 'reply' | 'ids' | 'batch'>, reason: Failure, error: unknown): void {
   if (reason !== 'internal') {
     const own = httpError(error)
     if (own !== undefined) {
@@ -33,8 +23,8 @@ export function failed ({ refuse }: RouteContext, { reply, ids, batch }: Asked, 
 }
 
 /** The same for an error that may be any of the three. */
-export function failedSomehow (context: RouteContext, asked: Asked, error: unknown): void {
-  failed(context, asked, error instanceof ServerFailedError ? 'server_failed' : 'internal', error)
+export function failedSomehow (context: RouteContext, incoming: Incoming, error: unknown): void {
+  failed(context, incoming, error instanceof ServerFailedError ? 'server_failed' : 'internal', error)
 }
 
 /**

@@ -1,6 +1,6 @@
 import { maxHeaderSize } from 'node:http'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { isHop } from '../affinity/affinity.ts'
+import type { FastifyInstance } from 'fastify'
+import type { Incoming } from '../sessions/incoming.ts'
 
 /**
  * What a node that forwards a request may add to it: names and values of its
@@ -28,10 +28,10 @@ export function fieldLimits (server: FastifyInstance['server']): FieldLimits {
 }
 
 /** Whether a request that comes from its client is too large to be passed on. */
-export function exceeds (limits: FieldLimits, request: FastifyRequest): boolean {
+export function exceeds (limits: FieldLimits, { request, hop }: Pick<Incoming, 'request' | 'hop'>): boolean {
   const { rawHeaders } = request.raw
-  if (rawHeaders.length / 2 > limits.fields) return !isHop(request)
+  if (rawHeaders.length / 2 > limits.fields) return !hop
   let bytes = request.originalUrl.length
   for (let i = 0; i < rawHeaders.length; i++) bytes += rawHeaders[i]!.length
-  return bytes > limits.bytes && !isHop(request)
+  return bytes > limits.bytes && !hop
 }

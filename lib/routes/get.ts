@@ -1,37 +1,27 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Incoming } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
+import { isAddressed, isWellFormed, mayServe } from './admission.ts'
+import type { RouteContext } from './context.ts'
 import { RETRY_AFTER, served } from './elsewhere.ts'
 import { failed } from './failure.ts'
-import type { Asked } from './failure.ts'
 import { accepting } from './headers.ts'
-import { identified, sessionIdOf } from './identity.ts'
+import { identified } from './identity.ts'
 import { ReplyExchange } from './reply-exchange.ts'
-import type { RouteContext } from './context.ts'
 
 const acceptsStream = accepting(['text/event-stream'])
 
 /** GET: a standalone stream, or the rest of one that broke (spec 2025-11-25, Listening for Messages, Resumability). */
-export function openStream (context: RouteContext, request: FastifyRequest, reply: FastifyReply): void {
-  const { sessions, refuse } = context
-  if (!acceptsStream(request.headers.accept)) return refuse(reply, 'not_acceptable', { detail: 'text/event-stream' })
-  const id = sessionIdOf(request)
-  if (id === undefined) return refuse(reply, 'session_malformed')
-  if (id === null) return refuse(reply, 'session_required')
-  if (sessions.state === 'superseded') return refuse(reply, 'node_superseded', { retryAfter: RETRY_AFTER })
-  const asked = { request, reply, ids: [], batch: false }
-  identified(context, asked, caller => {
-    served(context, asked, id, caller, session => streamOf(context, asked, session))
-  })
+export function openStream (context: RouteContext, incoming: Incoming): void {
+  const { request, reply } = incoming
+  if (!acceptsStream(request.headers.accept)) return context.refuse(reply, 'not_acceptable', { detail: 'text/event-stream' })
+  if (!isWellFormed(context, incoming) || !isAddressed(context, incoming) || !mayServe(context, incoming)) return
+  identified(context, incoming, () => served(context, incoming, session => streamOf(context, incoming, session)))
 }
 
-function streamOf (context: RouteContext, asked: Asked, session: LocalSession): void {
+function streamOf (context: RouteContext, incoming: Incoming, session: LocalSession): void {
   const { sessions, refuse, resumable, unsent } = context
-  const { request, reply } = asked
+  const { request, reply } = incoming
   const { transport } = session
-  const version = request.headers['mcp-protocol-version'] as string | undefined
-  if (!transport.acceptsVersion(version)) {
-    return refuse(reply, 'unsupported_protocol_version', { detail: transport.acceptedVersions.join(', ') })
-  }
   if (sessions.state === 'closing') return refuse(reply, 'node_closing', { retryAfter: RETRY_AFTER })
   sessions.touch(session)
   const lastEventId = request.headers['last-event-id']
@@ -40,5 +30,5 @@ function streamOf (context: RouteContext, asked: Asked, session: LocalSession): 
   transport.resume(lastEventId, exchange).then(outcome => {
     if (outcome === 'unknown') refuse(reply, 'event_unknown')
     else if (outcome === 'expired') refuse(reply, 'events_expired')
-  }).catch(error => failed(context, asked, 'internal', error))
+  }).catch(error => failed(context, incoming, 'internal', error))
 }

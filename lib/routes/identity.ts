@@ -1,49 +1,39 @@
 import type { FastifyRequest } from 'fastify'
-import { principalKey } from '../security/principal.ts'
-import type { AuthInfo, Principal } from '../security/principal.ts'
-import { isLegalSessionId } from '../session-id.ts'
+import { ANONYMOUS, callerOf } from '../security/caller.ts'
+import type { Caller } from '../security/caller.ts'
+import type { Incoming } from '../sessions/incoming.ts'
 import type { RouteContext } from './context.ts'
 import { failed } from './failure.ts'
-import type { Asked } from './failure.ts'
-
-/** Who sent a request, as the application's auth says. */
-export interface Caller {
-  principal: Principal | undefined
-  /** The principal as one comparable string; undefined for an anonymous caller. */
-  key: string | undefined
-  authInfo: AuthInfo | undefined
-}
-
-const ANONYMOUS: Caller = { principal: undefined, key: undefined, authInfo: undefined }
 
 /**
  * Asks the application who sent the request, then goes on; without a wait
  * where its functions answer at once.
  */
-export function identified (context: RouteContext, asked: Asked, then: (caller: Caller) => void): void {
+export function identified (context: RouteContext, incoming: Incoming, then: () => void): void {
   const { principal, authInfo } = context
-  if (principal === undefined && authInfo === undefined) return goOn(context, asked, ANONYMOUS, then)
+  if (principal === undefined && authInfo === undefined) return goOn(context, incoming, ANONYMOUS, then)
   let known: Caller | Promise<Caller>
   try {
-    known = callerOf(context, asked.request)
+    known = ask(context, incoming.request)
   } catch (error) {
-    return failed(context, asked, 'auth_failed', error)
+    return failed(context, incoming, 'auth_failed', error)
   }
-  if (!(known instanceof Promise)) return goOn(context, asked, known, then)
-  known.then(caller => goOn(context, asked, caller, then)).catch(error => failed(context, asked, 'auth_failed', error))
+  if (!(known instanceof Promise)) return goOn(context, incoming, known, then)
+  known.then(caller => goOn(context, incoming, caller, then)).catch(error => failed(context, incoming, 'auth_failed', error))
 }
 
 /** Never throws. */
-function goOn (context: RouteContext, asked: Asked, caller: Caller, then: (caller: Caller) => void): void {
+function goOn (context: RouteContext, incoming: Incoming, caller: Caller, then: () => void): void {
+  incoming.caller = caller
   try {
-    then(caller)
+    then()
   } catch (error) {
-    failed(context, asked, 'internal', error)
+    failed(context, incoming, 'internal', error)
   }
 }
 
 /** Both functions are asked at once: neither's promise is left alone when the other throws. */
-function callerOf ({ principal, authInfo }: RouteContext, request: FastifyRequest): Caller | Promise<Caller> {
+function ask ({ principal, authInfo }: RouteContext, request: FastifyRequest): Caller | Promise<Caller> {
   const who = principal?.(request)
   let auth: ReturnType<NonNullable<RouteContext['authInfo']>>
   try {
@@ -52,21 +42,10 @@ function callerOf ({ principal, authInfo }: RouteContext, request: FastifyReques
     if (!isPromise(who)) throw error
     auth = Promise.reject(error)
   }
-  if (!isPromise(who) && !isPromise(auth)) return caller(who, auth)
-  return Promise.all([who, auth]).then(([who, auth]) => caller(who, auth))
+  if (!isPromise(who) && !isPromise(auth)) return callerOf(who, auth)
+  return Promise.all([who, auth]).then(([who, auth]) => callerOf(who, auth))
 }
 
 function isPromise (value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
-}
-
-function caller (who: Principal | null | undefined, authInfo: AuthInfo | undefined): Caller {
-  return { principal: who ?? undefined, key: principalKey(who), authInfo }
-}
-
-/** The session id that a request names. Null: none, or an empty field. Undefined: one that is no id, or two. */
-export function sessionIdOf (request: FastifyRequest): string | null | undefined {
-  const id = request.headers['mcp-session-id']
-  if (id === undefined || id === '') return null
-  return typeof id === 'string' && isLegalSessionId(id) ? id : undefined
 }

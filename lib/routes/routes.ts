@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { Forbidden } from '../security/origin.ts'
+import { Incoming } from '../sessions/incoming.ts'
 import { bodyRefusal } from './body.ts'
 import type { RouteContext } from './context.ts'
 import { removeSession } from './delete.ts'
@@ -45,16 +46,17 @@ export async function mcpRoutes (app: FastifyInstance, options: RoutesOptions): 
   const limits = forwards ? fieldLimits(app.server) : undefined
 
   /** What holds for every verb: what the owner would not take, then Host and Origin. */
-  function guarded (handler: (context: RouteContext, request: FastifyRequest, reply: FastifyReply) => void) {
+  function guarded (handler: (context: RouteContext, incoming: Incoming) => void) {
     return (request: FastifyRequest, reply: FastifyReply): void => {
+      const incoming = new Incoming(request, reply)
       try {
-        if (limits !== undefined && exceeds(limits, request)) return context.refuse(reply, 'headers_too_large', { log: { limits } })
+        if (limits !== undefined && exceeds(limits, incoming)) return context.refuse(reply, 'headers_too_large', { log: { limits } })
         const refused = forbidden(request.headers)
-        if (refused === undefined) return handler(context, request, reply)
+        if (refused === undefined) return handler(context, incoming)
         const { reason, value, option } = refused
         context.refuse(reply, reason, { log: { value, hint: `to serve it, add it to the option ${option}` } })
       } catch (error) {
-        failed(context, { request, reply, ids: [], batch: false }, 'internal', error)
+        failed(context, incoming, 'internal', error)
       }
     }
   }
@@ -66,6 +68,6 @@ export async function mcpRoutes (app: FastifyInstance, options: RoutesOptions): 
   app.route({ ...shared, method: [...REFUSED_METHODS], handler: guarded(refuseMethod) })
 }
 
-function refuseMethod ({ refuse }: RouteContext, _request: FastifyRequest, reply: FastifyReply): void {
+function refuseMethod ({ refuse }: RouteContext, { reply }: Incoming): void {
   refuse(reply.header('allow', 'GET, POST, DELETE'), 'method_not_allowed')
 }

@@ -17,7 +17,7 @@ t.test('a session that arrived after its record was read is not adopted a second
   } as unknown as AdoptionParts['sessions']
   const directory = { claim: async () => { claims++; return 'claimed' as const }, unclaim: async () => {} }
   const adoption = new Adoption({ sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, log: keptLog() as unknown as AdoptionParts['log'] })
-  const wanted = {} as Parameters<Adoption['adopt']>[1]
+  const wanted = { caller: {} } as Parameters<Adoption['adopt']>[1]
   t.match(await adoption.adopt(record, wanted), { outcome: 'adopted' })
   t.match(await adoption.adopt(record, wanted), { outcome: 'changed' })
   t.equal(claims, 1)
@@ -36,7 +36,7 @@ t.test('a session whose end is asked for while it is adopted is looked for once 
   const directory = { claim: async () => 'claimed' as const, unclaim: async () => { throw new Error('there is nothing to give back') } }
   const log = keptLog()
   const adoption = new Adoption({ sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, log: log as unknown as AdoptionParts['log'] })
-  t.same(await adoption.adopt(record, {} as Parameters<Adoption['adopt']>[1]), { outcome: 'changed' })
+  t.same(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1]), { outcome: 'changed' })
   t.same(came, [false])
   t.same(log.lines, [])
 })
@@ -54,7 +54,7 @@ t.test('an application that takes for ever holds nothing up: the adoption fails,
   let unclaimed = 0
   const directory = { claim: async () => 'claimed' as const, unclaim: async () => { unclaimed++ } }
   const adoption = new Adoption({ sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, log: keptLog() as unknown as AdoptionParts['log'], bound: 10 })
-  t.match(await adoption.adopt(record, {} as Parameters<Adoption['adopt']>[1]), { outcome: 'failed', error: /longer than 10 ms/ })
+  t.match(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1]), { outcome: 'failed', error: /longer than 10 ms/ })
   t.equal(unclaimed, 1)
   t.ok(arrival.ended)
 })

@@ -1,9 +1,13 @@
 import t from 'tap'
 import { Affinity } from '../../lib/affinity/affinity.ts'
-import type { AffinityParts, Errand } from '../../lib/affinity/affinity.ts'
+import type { AffinityParts } from '../../lib/affinity/affinity.ts'
+import { Hops } from '../../lib/affinity/hops.ts'
+import { Missing } from '../../lib/affinity/missing.ts'
 import { UnderWay } from '../../lib/http/under-way.ts'
 import type { Location } from '../../lib/directory/directory.ts'
 import type { SessionRecord } from '../../lib/directory/record.ts'
+import { Incoming } from '../../lib/sessions/incoming.ts'
+import type { Addressed } from '../../lib/sessions/incoming.ts'
 import type { LocalSession } from '../../lib/sessions/session.ts'
 
 t.test('a session that was adopted while the lease ran out is looked for once more if it is another\'s', async t => {
@@ -16,11 +20,11 @@ t.test('a session that was adopted while the lease ran out is looked for once mo
       sessions: { state: 'open', get: () => undefined, leaving: () => undefined, secured: () => secured === undefined ? undefined : Promise.resolve(secured) },
       directory: { locate: async () => locations.shift()! },
       adoption: { adopt: async () => ({ outcome: 'adopted', session }) },
-      patience: 1000,
-      forwarded: { count: 0 },
-      underWay: { calls: new UnderWay(), streams: new UnderWay() }
+      hops: new Hops({ forwarder: undefined, forwarded: { count: 0 }, underWay: { calls: new UnderWay(), streams: new UnderWay() }, lastWords: () => '' }),
+      missing: new Missing({ directory: {} as never, owners: undefined, url: undefined }),
+      patience: 1000
     } as unknown as AffinityParts
-    const errand = { id: record.id, request: { method: 'POST', headers: {} }, reply: { raw: { destroyed: false, writableEnded: true } } } as unknown as Errand
-    t.match(await new Affinity(parts).find(errand), expected === 'serve' ? { do: 'serve', session } : { do: 'refuse', reason: 'unknown' })
+    const incoming = new Incoming({ method: 'POST', headers: { 'mcp-session-id': record.id } } as never, { raw: { destroyed: false, writableEnded: true } } as never) as Addressed
+    t.match(await new Affinity(parts).find(incoming), expected === 'serve' ? { do: 'serve', session } : { do: 'refuse', reason: 'unknown' })
   }
 })

@@ -1,11 +1,16 @@
 import { Adoption } from '../../../lib/affinity/adoption.ts'
 import { Affinity } from '../../../lib/affinity/affinity.ts'
-import type { Found } from '../../../lib/affinity/affinity.ts'
+import { Delegation } from '../../../lib/affinity/delegation.ts'
+import { Hops } from '../../../lib/affinity/hops.ts'
+import { Missing } from '../../../lib/affinity/missing.ts'
+import type { Found } from '../../../lib/affinity/found.ts'
 import { Drain } from '../../../lib/shutdown/drain.ts'
 import { HOP } from '../../../lib/http/between-nodes.ts'
 import type { AnswerHead, Forwarded, Forwarder } from '../../../lib/affinity/forwarding/forwarder.ts'
 import type { Question, Said } from '../../../lib/affinity/evidence/owner-question.ts'
 import { Owners } from '../../../lib/affinity/evidence/owners.ts'
+import { Incoming } from '../../../lib/sessions/incoming.ts'
+import type { Addressed } from '../../../lib/sessions/incoming.ts'
 import { Lease } from '../../../lib/sessions/lease.ts'
 import { UnderWay } from '../../../lib/http/under-way.ts'
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
@@ -96,16 +101,16 @@ export class ModelNode implements Process {
     const adoption = new Adoption({ sessions: this.sessions, directory: this.directory, owners, log })
     const forwarder = { forward: (request: any, reply: any, url: string, { decline }: any) => this.#forward(request, reply, url, decline) } as unknown as Forwarder
     const underWay = { calls: new UnderWay(), streams: new UnderWay() }
+    const hops = new Hops({ forwarder, forwarded: { count: 0 }, underWay, lastWords: () => '' })
     this.#affinity = new Affinity({
       policies: { misroute: 'forward', orphan: 'adopt' },
       sessions: this.sessions,
       directory: this.directory,
-      forwarder,
+      hops,
+      delegation: new Delegation({ hops, directory: this.directory, node: this.identity }),
+      missing: new Missing({ directory: this.directory, owners, url: this.url }),
       adoption,
-      owners,
-      patience: 3 * HEARTBEAT,
-      forwarded: { count: 0 },
-      underWay
+      patience: 3 * HEARTBEAT
     })
     this.#drain = new Drain({ sessions: this.sessions, handOver: true, underWay, log })
   }
@@ -175,15 +180,15 @@ export class ModelNode implements Process {
 
   async #handle ({ kind, id, hop }: Ask): Promise<Answer> {
     if (this.sessions.state === 'superseded') return { status: 503, reason: 'node_superseded' }
-    const request: any = { method: 'POST', headers: hop === undefined ? {} : { [HOP]: hop }, ask: { kind, id }, ...HTTP_PARTS }
+    const request: any = { method: 'POST', headers: { 'mcp-session-id': id, ...hop !== undefined && { [HOP]: hop } }, ask: { kind, id }, ...HTTP_PARTS }
     const reply: any = { raw: { destroyed: false, writableEnded: true } }
-    const errand = { request, reply, id, principal: undefined, key: undefined, extra: new MessageExtra(HTTP, undefined), lastWords: () => '' }
+    const incoming = new Incoming(request, reply) as Addressed
     if (kind === 'open') return this.#open(request)
-    if (kind === 'delete') return this.#delete(errand)
+    if (kind === 'delete') return this.#delete(incoming)
     const local = this.sessions.get(id)
     const secured = local && this.sessions.secured(local)
     if (local !== undefined && (secured === undefined || await secured)) return this.#serve(local)
-    const found: Found = await this.#affinity.find(errand)
+    const found: Found = await this.#affinity.find(incoming)
     if (found.do === 'serve') return this.#serve(found.session)
     return found.do === 'nothing' ? reply.answer : { status: STATUS[found.reason] ?? 503, reason: found.reason }
   }
@@ -218,11 +223,11 @@ export class ModelNode implements Process {
     })
   }
 
-  async #delete (errand: any): Promise<Answer> {
+  async #delete (incoming: Addressed): Promise<Answer> {
     try {
-      if (!this.sessions.has(errand.id) && await this.#affinity.forwardOnce(errand)) return errand.reply.answer
-      const outcome = await this.sessions.close(errand.id, { principal: undefined })
-      if (outcome === 'unknown') return errand.request.headers[HOP] === undefined ? { status: 404, reason: 'unknown' } : { status: 421 }
+      if (!this.sessions.has(incoming.id) && await this.#affinity.forwardOnce(incoming)) return (incoming.reply as unknown as { answer: Answer }).answer
+      const outcome = await this.sessions.close(incoming.id, { principal: undefined })
+      if (outcome === 'unknown') return incoming.hop ? { status: 421 } : { status: 404, reason: 'unknown' }
       return { status: outcome === 'queued' ? 202 : 200, node: this }
     } catch (error) {
       if (!(error instanceof DirectoryUnavailableError)) throw error

@@ -1,0 +1,100 @@
+import type { OwnerWatch } from './evidence/frozen-owners.ts'
+import type { Incoming } from '../sessions/incoming.ts'
+import type { RequestId } from '../transport/messages.ts'
+import { refusal, RETRY_AFTER } from './found.ts'
+import type { Found, Undone } from './found.ts'
+import type { AnswerHead, Forwarded, Forwarder } from './forwarding/forwarder.ts'
+import type { UnderWay } from '../http/under-way.ts'
+
+/** "That session is not mine": what a node answers to a forwarded request. */
+const NOT_OWNER = 421
+/** The oldest format whose nodes prove that an answer is theirs. */
+const PROVES = 1
+/** What the server of a node says of header fields that are more than it takes, in no words of ours. */
+const FIELDS_TOO_LARGE = 431
+
+export interface HopsParts {
+  /** Undefined where nothing is forwarded. */
+  forwarder: Forwarder | undefined
+  /** Looks after the owners that are to answer. */
+  watch?: OwnerWatch | undefined
+  forwarded: { count: number }
+  /** SSE frames for a client whose owner is lost in the middle of its answer to these requests. */
+  lastWords: (ids: readonly RequestId[]) => string
+  /** What this node has others answer. */
+  underWay: { calls: UnderWay, streams: UnderWay }
+}
+
+/** Has other nodes answer requests, and judges what comes of it. */
+export class Hops {
+  readonly #parts: HopsParts
+
+  constructor (parts: HopsParts) {
+    this.#parts = parts
+  }
+
+  /** Whether this node lets others answer a request. */
+  may (incoming: Incoming): boolean {
+    return this.#parts.forwarder !== undefined && !incoming.hop
+  }
+
+  /** A request has come that another node may have to answer. */
+  began ({ request, reply }: Incoming): void {
+    const { calls, streams } = this.#parts.underWay
+    const kind = request.method === 'GET' ? streams : calls
+    kind.add(reply.raw)
+  }
+
+  /** Lets the node at `url` answer. */
+  async to (incoming: Incoming, url: string, format?: number): Promise<Found | Undone> {
+    return this.#outcome(incoming, await this.pass(incoming, url, format))
+  }
+
+  /** Passes a request on, once; its answer goes to the client unless it is none of its business. `format`: of the node there, where it is known. */
+  async pass ({ request, reply, ids }: Incoming, url: string, format = 0): Promise<Forwarded> {
+    const { forwarder, watch } = this.#parts
+    watch?.wake()
+    const decline = (answer: AnswerHead): boolean => isBetweenNodes(answer.status) || (format >= PROVES && isStrange(answer))
+    const forwarded = await forwarder!.forward(request, reply, url, { decline, lastWords: () => this.#parts.lastWords(ids) })
+    if (forwarded.outcome !== 'declined' || forwarded.proven === true || format < PROVES || isTooLarge(forwarded)) return forwarded
+    const error = new Error(`something that is no node of this cluster answered the request, with status ${forwarded.status}`)
+    // A proxy in between may say that of what it has passed on.
+    return { outcome: forwarded.status >= 500 ? 'lost' : 'unreachable', error }
+  }
+
+  #outcome ({ request }: Incoming, forwarded: Forwarded): Found | Undone {
+    switch (forwarded.outcome) {
+      case 'answered': return this.answered()
+      // "That session is not mine."
+      case 'declined': return isTooLarge(forwarded) ? refusal('headers_too_large') : { now: 'moved' }
+      case 'unreachable': return { now: 'unreachable', error: forwarded.error }
+      // A stream may be opened twice.
+      case 'lost': return request.method === 'GET' ? { now: 'unreachable', error: forwarded.error } : refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
+    }
+  }
+
+  /** Another node has answered a client. */
+  answered (): Found {
+    this.#parts.forwarded.count++
+    return { do: 'nothing' }
+  }
+}
+
+/** Whether an answer is meant for the node that passed the request on. */
+function isBetweenNodes (status: number): boolean {
+  return status === NOT_OWNER || status === FIELDS_TOO_LARGE
+}
+
+/**
+ * Whether an answer may harm its client and is of somebody else, at the address of a node that is gone or before
+ * one: a stranger's 404 would end the session. An event stream and JSON are an owner's that does not know our secret yet.
+ */
+function isStrange ({ status, headers, proven }: AnswerHead): boolean {
+  const ofMcp = status === 202 || (status < 300 && /^(application\/json|text\/event-stream)\b/.test(headers['content-type'] ?? ''))
+  return !ofMcp && proven() === false
+}
+
+/** The fields that the application's hooks made leave no room for those of the hop. */
+export function isTooLarge (forwarded: Forwarded): boolean {
+  return forwarded.outcome === 'declined' && forwarded.status === FIELDS_TOO_LARGE
+}

@@ -1,0 +1,57 @@
+import type { SessionDirectory, Location } from '../directory/directory.ts'
+import type { NodeStatus } from '../directory/node.ts'
+import { DirectoryUnavailableError } from '../errors.ts'
+import { tagOf } from '../session-id.ts'
+import type { Owners, Standing } from './evidence/owners.ts'
+import type { Addressed } from '../sessions/incoming.ts'
+import type { AffinityRefusal } from './found.ts'
+
+export interface MissingParts {
+  directory: Pick<SessionDirectory, 'beats' | 'lastSeen'>
+  /** Finds out about owners that are missed in the directory; undefined where nothing is forwarded. */
+  owners: Pick<Owners, 'recorded' | 'unrecorded'> | undefined
+  /** This node's own. */
+  url: string | undefined
+}
+
+/** Sessions that the directory does not know, or whose owner it misses. */
+export class Missing {
+  readonly #parts: MissingParts
+
+  constructor (parts: MissingParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Before anybody is told that a session is nowhere: the node that its record names, or its id, may hold
+   * it though Redis has lost its record, or its node's heartbeat.
+   */
+  async standing ({ id, caller, hop }: Addressed, location: Location, reason: AffinityRefusal): Promise<Standing> {
+    const { owners, url } = this.#parts
+    const gone = { owner: 'gone' } as const
+    if (owners === undefined || hop) return gone
+    // Somebody else's is looked for as if it had no record, so that nothing tells it from one that is nowhere.
+    const mine = location.status !== 'unknown' && location.record.principal === caller.key
+    if (location.status === 'orphaned' && mine) return reason === 'orphaned' && location.record.released !== true ? owners.recorded(location.record) : gone
+    if (mine || (location.status === 'unknown' && location.ended === true)) return gone
+    const node = this.named(id)
+    if (node?.url === undefined || node.url === url) return gone
+    return owners.unrecorded(id, { id: node.id, url: node.url, format: node.format, beats: () => this.#beats(node.id) })
+  }
+
+  /** Whether a node is alive, or nobody can say. */
+  async #beats (id: string): Promise<boolean> {
+    try {
+      return await this.#parts.directory.beats(id)
+    } catch (error) {
+      if (error instanceof DirectoryUnavailableError) return true
+      throw error
+    }
+  }
+
+  /** The node that the id names, as it was seen last. */
+  named (id: string): NodeStatus | undefined {
+    const tag = tagOf(id)
+    return tag === undefined ? undefined : this.#parts.directory.lastSeen(tag)
+  }
+}
