@@ -5,8 +5,10 @@ import { Monitor } from './process/monitor.js'
 import { median } from './report.js'
 
 const SESSIONS_PER_NODE = 8
-/** The name under which the commands of heartbeats are counted. */
+/** The names under which the commands of heartbeats are counted, and the beats themselves: each looks at the secret once. */
 export const HEARTBEAT = 'heartbeats'
+export const BEATS = 'beats'
+const SECRET = 'mcp:secret'
 
 /**
  * Latency of one call after another in one session, at the node it lives on
@@ -98,9 +100,10 @@ function add (sums, commands) {
     if (name === 'echo') continue
     const kind = isHeartbeat(key) ? HEARTBEAT : `${name} ${key.replace(/^(mcp:session:).*/, '$1…').replace(/^(mcp:node:)[^:]*/, '$1…')}`.trim()
     sums[kind] = (sums[kind] ?? 0) + 1
+    if (key === SECRET) sums[BEATS] = (sums[BEATS] ?? 0) + 1
   }
 }
 
 function isHeartbeat (key) {
-  return key === 'mcp:nodes' || (key.startsWith('mcp:node:') && !key.endsWith(':sessions'))
+  return key === 'mcp:nodes' || key === SECRET || (key.startsWith('mcp:node:') && !key.endsWith(':sessions'))
 }

@@ -16,6 +16,8 @@ export async function leftBehind ({ cycles, redis, log }) {
   const load = new Child('load/load.js', { core: LOAD_CORE })
   const client = new Redis(redis.url)
   try {
+    // Other parts leave the sessions of nodes that they kill.
+    await client.flushall()
     await server.ask('listen')
     const half = async () => {
       await load.ask('cycles', { port, count: cycles / 2, connections: CONNECTIONS, tool: 'mark' })
