@@ -1,12 +1,20 @@
+/**
+ * The plugin, what goes with it, and the types that they mention.
+ *
+ * Errors are known by their `code`: docs/errors.md has all of them.
+ * @module fastify-mcp-sticky
+ */
 export { mcpSticky, mcpSticky as default } from './plugin.ts'
 export { closeOnSignal } from './close-on-signal.ts'
 export { redisEventStore } from './redis/event-store.ts'
 export type { RedisEventStoreOptions } from './redis/event-store.ts'
 export type { McpStickyOptions, NewSession } from './options.ts'
 export type { Counters, Drained, McpSessions } from './sessions/mcp-sessions.ts'
-export type { AdoptedSession } from './sessions/sessions.ts'
+export type { AdoptedSession, Ended } from './sessions/sessions.ts'
+export type { Reaped } from './sessions/reaper.ts'
 export type { McpSession } from './sessions/session.ts'
-export type { NodeStatus, Replay, SessionRecord } from './sessions/directory.ts'
+export type { NodeStatus, OwnerFacts, Replay, SessionRecord } from './sessions/directory.ts'
 export type { AuthInfo, Principal } from './security/principal.ts'
 export type { EventStore, McpServerLike, SessionEventStore, SessionEvents } from './transport/mcp-server.ts'
+export type { RequestId } from './transport/messages.ts'
 export type { RedisClient } from './redis/client.ts'
