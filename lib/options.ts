@@ -6,9 +6,11 @@ import type { EventStore, McpServerLike } from './transport/mcp-server.ts'
 
 /** What `createServer` is told about the session that it makes a server for. */
 export interface NewSession {
+  /** Whoever knows it can use an anonymous session: do not log it whole. */
   sessionId: string
   /** The initialize request, or the one that had this node adopt the session. Do not keep it. */
   request: FastifyRequest
+  /** Whose session it is; undefined for an anonymous client. */
   principal: Principal | undefined
   /** A child of the application's logger that names the session, shortened. */
   readonly log: FastifyBaseLogger
@@ -32,6 +34,7 @@ export interface McpStickyOptions {
   redis?: RedisClient | string
   /** Prefix of every Redis key. Default `mcp:`. */
   keyPrefix?: string
+  /** This process among the other nodes. */
   node?: {
     /** Names this process among the nodes: [A-Za-z0-9._-]{1,64}. Default host name and pid. */
     id?: string
@@ -70,6 +73,7 @@ export interface McpStickyOptions {
    * else SSE. `json`, `sse`: always that.
    */
   responseMode?: 'auto' | 'json' | 'sse'
+  /** Streams, and what waits for the clients to take it. */
   stream?: {
     /** `auto` turns to SSE after a handler's silence this long. Default 1000. */
     wait?: number
@@ -88,6 +92,7 @@ export interface McpStickyOptions {
      */
     maxBuffered?: number
   }
+  /** How long sessions live, and how many there may be. */
   session?: {
     /** Life of a record in the directory, renewed by use. Default 30 days (ADR-0066), at least 5 minutes. */
     ttl?: number
@@ -100,6 +105,7 @@ export interface McpStickyOptions {
     /** More sessions of one principal on this node are refused with 429. Default 1000. */
     maxPerPrincipal?: number
   }
+  /** How this node leaves: see `app.mcpSessions.drain()` and closeOnSignal. */
   drain?: {
     /** `drain()` keeps taking sessions this long, until the proxy has seen that the node left the pool. Default 2500: two health checks a second apart, and some. */
     grace?: number
@@ -114,12 +120,14 @@ export interface McpStickyOptions {
   allowedHosts?: string[]
   /** `Origin` values that are served besides the request's own host: `https://app.example.com`. */
   allowedOrigins?: string[]
-  /** Makes streams resumable: an EventStore as the SDK defines it. */
+  /** Makes streams resumable: `redisEventStore({ redis })`, on any node, or an EventStore as the SDK defines it. */
   eventStore?: EventStore
   /** Fastify's own options for the route: onRequest, preHandler, config, bodyLimit (default 4 MiB) … */
   routeOptions?: RouteShorthandOptions
   /** Fastify's own: put before `path`. */
   prefix?: string
+  /** Fastify's own: what is logged of requests to the endpoint. */
   logLevel?: LogLevel | 'silent'
+  /** Fastify's own. */
   logSerializers?: Record<string, (value: any) => string>
 }

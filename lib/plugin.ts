@@ -241,6 +241,10 @@ function transports (app: FastifyInstance, settings: Settings, unsent: Unsent): 
 
 /**
  * Serves MCP over Streamable HTTP, one session directory for all nodes.
- * `app.register(mcpSticky, { createServer })` adds the route and `app.mcpSessions`.
+ * `app.register(mcpSticky, { createServer })` adds the endpoint, the internal
+ * paths below `/mcp-sticky`, and `app.mcpSessions` ({@link McpSessions}).
+ * @throws at register: MCP_STICKY_ERR_OPTION, MCP_STICKY_ERR_POLICY_UNAVAILABLE,
+ * MCP_STICKY_ERR_ALREADY_REGISTERED; when the application becomes ready:
+ * MCP_STICKY_ERR_NODE_DUPLICATE. docs/errors.md says what each means.
  */
 export const mcpSticky = fp(plugin, { fastify: '5.x', name: 'fastify-mcp-sticky' })

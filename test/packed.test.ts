@@ -2,13 +2,14 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import ts from 'typescript'
 import { connect1 } from './fixtures/clients.ts'
+import { links, read } from './fixtures/documents.ts'
 
 // What users install is the tarball, so it is used as they would use it: in a
 // folder of its own, outside this repository and its node_modules.
@@ -30,10 +31,23 @@ await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', join
 
 t.test('the tarball has what users need and nothing else', async t => {
   const files: string[] = tarball.files.map(({ path }: { path: string }) => path)
-  t.strictSame(files.filter(path => !path.startsWith('dist/')).sort(), ['LICENSE', 'README.md', 'package.json'])
+  t.strictSame(files.filter(path => !/^(dist|docs)\//.test(path)).sort(), [
+    'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'examples/quickstart/server.ts', 'package.json', 'traefik.yml'
+  ])
   t.strictSame(files.filter(path => path.startsWith('dist/') && !/\.(js|d\.ts)$/.test(path)), [])
   const sources = files.filter(path => path.endsWith('.js'))
   t.strictSame(sources.filter(path => !files.includes(path.replace(/js$/, 'd.ts'))), [], 'every module has its types')
+})
+
+t.test('the links of its papers lead to what is in it', async t => {
+  const files: string[] = tarball.files.map(({ path }: { path: string }) => path)
+  const lost = files.filter(path => path.endsWith('.md')).flatMap(path => links(read(path))
+    .filter(link => !/^[a-z]+:/.test(link))
+    .map(link => join(dirname(path), link.split('#')[0] || basename(path)))
+    // It is built from the repository.
+    .filter(target => !files.includes(target) && !target.startsWith('examples/cluster/'))
+    .map(target => `${path}: ${target}`))
+  t.strictSame(lost, [])
 })
 
 t.test('ESM', t => serves(t, 'esm.mjs'))

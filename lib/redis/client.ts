@@ -6,10 +6,15 @@ export interface RedisClient {
   readonly status: string
   readonly isCluster: boolean
   readonly options: { keyPrefix?: string | undefined }
+  /** Called where the client is made with `lazyConnect` and nobody has. */
   connect: () => Promise<unknown>
+  /** Every command of ours is a script on one key. */
   evalsha: (sha: string, keys: number, key: string, ...args: string[]) => Promise<unknown>
+  /** A script that the server does not have yet. */
   eval: (lua: string, keys: number, key: string, ...args: string[]) => Promise<unknown>
+  /** Connections that come and go are listened for. */
   on: (event: string, listener: (...args: any[]) => void) => unknown
+  /** Ours are taken off again when the application closes. */
   off: (event: string, listener: (...args: any[]) => void) => unknown
 }
 

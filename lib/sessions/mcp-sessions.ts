@@ -10,6 +10,7 @@ import type { Ended, Sessions } from './sessions.ts'
 
 /** Counts since the process started. */
 export interface Counters {
+  /** Sessions that clients have initialized here. */
   opened: number
   /** Sessions taken over from nodes that were gone. */
   adopted: number
@@ -19,7 +20,7 @@ export interface Counters {
   disbelieved: number
   /** By why they ended. */
   ended: Readonly<Record<Ended, number>>
-  /** By `data.reason` of the answer. */
+  /** By `data.reason` of the answer: every reason that there is, see docs/errors.md. */
   refused: Readonly<Record<string, number>>
 }
 
@@ -41,8 +42,9 @@ export interface Drained {
 export interface McpSessions {
   /** Live sessions in this process. */
   readonly size: number
-  /** This process, as the other nodes see it. */
+  /** This process, as the other nodes see it. The ids of sessions that are opened here begin with `tag`. */
   readonly node: Readonly<{ id: string, tag: string, url?: string }>
+  /** What this process has done; for a metrics endpoint, say. */
   readonly counters: Counters
   /**
    * ADR-0066's has_session: whether the session lives in this process. Looks
@@ -55,7 +57,8 @@ export interface McpSessions {
   get: (id: string) => McpSession | undefined
   /**
    * Where an id stands: here, on another live node, recorded with its node
-   * gone, or nowhere. `node` is the owner.
+   * gone, or nowhere. `node` is the owner: with its tag, and its url if it has
+   * one, where it lives; absent for an unknown id.
    * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
    */
   locate: (id: string) => Promise<{ status: 'local' | 'misrouted' | 'orphaned' | 'unknown', node?: { id: string, tag?: string, url?: string } }>
@@ -76,7 +79,7 @@ export interface McpSessions {
    * Returns how many were found. While the directory can't be reached the
    * removal of one id is queued and counts; a principal's rejects once the
    * sessions of this process are ended.
-   * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
+   * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE, MCP_STICKY_ERR_PRINCIPAL
    */
   close: (which: string | { principal: Principal }) => Promise<number>
   /**

@@ -6,6 +6,7 @@ import type { NewRecord } from '../directory/record.ts'
 
 /** A live MCP session in this process, as the application sees it. */
 export interface McpSession {
+  /** Whoever knows it can use an anonymous session: do not log it whole. */
   readonly id: string
   /** What `createServer` returned for it. */
   readonly server: McpServerLike
@@ -16,6 +17,7 @@ export interface McpSession {
   readonly clientInfo: { name: string, version: string }
   /** Milliseconds since the Unix epoch. */
   readonly createdAt: number
+  /** Milliseconds since the Unix epoch, of the client's last request. */
   readonly lastSeenAt: number
   /** Open SSE streams of all kinds. */
   readonly streams: number

@@ -37,7 +37,7 @@ const FORWARDING = { dialTimeout: '2s', responseHeaderTimeout: '0s', idleConnTim
  * broken body too, so that one bad client could take every node out.
  *
  * @param nodes by `url` as Traefik reaches them, exactly as in their option `node.url`
- * @throws OptionError: the message names the option; `nodes` when there is none
+ * @throws MCP_STICKY_ERR_OPTION: the message names the option; `nodes` when there is none
  */
 export function dynamicConfiguration (nodes: Iterable<{ url: string }>, options: TraefikOptions = {}): DynamicConfiguration {
   const settings = readTraefikOptions(options)

@@ -9,6 +9,7 @@ import { clusterDocument } from './document.ts'
 import { readTraefikOptions } from './options.ts'
 import type { TraefikOptions } from './options.ts'
 
+/** Options of mcpStickyTraefikFile: `file`, and how the endpoint stands in Traefik. */
 export interface TraefikFileOptions extends TraefikOptions {
   /** The file that Traefik's file provider watches, or one in the folder that it watches: `/etc/traefik/dynamic/mcp.yml`. */
   file: string
@@ -82,7 +83,9 @@ async function replace (file: string, text: string): Promise<void> {
 /**
  * Keeps a file for Traefik's file provider in step with the cluster: written
  * only when the members change, and left alone while the node registry can't
- * be read. It stays when the application closes.
+ * be read. It stays when the application closes. Register it after mcpSticky.
+ * @throws MCP_STICKY_ERR_OPTION, at register: the message names the option. A
+ * file that cannot be written fails the application's start.
  */
 export const mcpStickyTraefikFile = fp(plugin, {
   fastify: '5.x',

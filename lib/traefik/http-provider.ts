@@ -8,6 +8,7 @@ import { clusterDocument } from './document.ts'
 import { readTraefikOptions } from './options.ts'
 import type { TraefikOptions } from './options.ts'
 
+/** Options of mcpStickyTraefik: `token`, and how the endpoint stands in Traefik. */
 export interface TraefikHttpOptions extends TraefikOptions {
   /**
    * What Traefik sends as `Authorization: Bearer <token>` (at
@@ -48,7 +49,9 @@ async function plugin (app: FastifyInstance, options: TraefikHttpOptions): Promi
 /**
  * Serves the cluster's dynamic configuration to Traefik's HTTP provider. Its
  * bytes are the same while the members are; while the node registry can't be
- * read, it is the last one again. 503 only before the first.
+ * read, it is the last one again. 401 without the token, 503 only before the
+ * first. Register it after mcpSticky.
+ * @throws MCP_STICKY_ERR_OPTION, at register: the message names the option.
  */
 export const mcpStickyTraefik = fp(plugin, {
   fastify: '5.x',

@@ -1,6 +1,7 @@
 // The part of Traefik's dynamic configuration that this package writes, in
 // Traefik's own words: https://doc.traefik.io/traefik/reference/routing-configuration/
 
+/** Dynamic configuration, as Traefik's HTTP provider takes it as JSON and its file provider as YAML. */
 export interface DynamicConfiguration {
   http: {
     routers: Record<string, Router>
@@ -10,6 +11,7 @@ export interface DynamicConfiguration {
   }
 }
 
+/** Which requests go to which service. The higher `priority` is asked first. */
 export interface Router {
   entryPoints?: string[]
   rule: string
@@ -26,8 +28,10 @@ export interface RouterTls {
   domains?: Array<{ main: string, sans?: string[] }>
 }
 
+/** Where requests go: to nodes, or to one service and, while that is unhealthy, another. */
 export type Service = { loadBalancer: LoadBalancer } | { failover: Failover }
 
+/** Nodes that share requests. `interval` and `timeout` are durations as Traefik has them, `1000ms`. */
 export interface LoadBalancer {
   servers: Array<{ url: string }>
   serversTransport?: string
@@ -35,6 +39,7 @@ export interface LoadBalancer {
   healthCheck: { path: string, interval: string, timeout: string }
 }
 
+/** The cookie that keeps a client at its node (ADR-0066). */
 export interface Cookie {
   name: string
   path: string
@@ -64,6 +69,7 @@ export interface Failover {
   fallback: string
 }
 
+/** What finds another node for a request that no node has begun to read. */
 export interface Middleware {
   retry: { attempts: number, initialInterval: string, maxRequestBodyBytes: number, status: string[], retryNonIdempotentMethod: boolean }
 }

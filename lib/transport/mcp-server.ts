@@ -6,8 +6,12 @@ import type { RequestId } from './messages.ts'
  * both fit.
  */
 export interface McpServerLike {
-  // The SDK lines type their Transport differently; both accept ours at run time.
+  /**
+   * Called once, with the session's transport. The SDK lines type theirs
+   * differently, hence `any`; both accept ours.
+   */
   connect: (transport: any) => Promise<void>
+  /** Called at the session's end. */
   close: () => Promise<void>
 }
 

@@ -13,6 +13,7 @@ import { Unreadable } from '../link/unreadable.ts'
 
 export { EventsTakenError } from './event-log.ts'
 
+/** Options of redisEventStore. Everything but `redis` has a default. */
 export interface RedisEventStoreOptions {
   /** An ioredis client or Cluster. It is never closed. Redis 7 or newer, or Valkey. */
   redis: RedisClient
@@ -28,7 +29,7 @@ export interface RedisEventStoreOptions {
   maxBytes?: number
   /** For how long events are kept, in milliseconds. Default 4 hours. */
   maxAge?: number
-  /** Is told when Redis stops answering, and when it is back. */
+  /** Is told when Redis stops answering, and when it is back: `app.log`. Default: nobody is. */
   log?: Pick<Log, 'warn'>
 }
 
@@ -56,7 +57,7 @@ const REMEMBERED = 1000
  *
  * The SDK's transports call every session's standalone stream `_GET_stream`:
  * several of them need a store each, with a `keyPrefix` of its own.
- * @throws OptionError
+ * @throws MCP_STICKY_ERR_OPTION: the message names the option.
  */
 export function redisEventStore (options: RedisEventStoreOptions): SessionEventStore {
   return new RedisEventStore(options)

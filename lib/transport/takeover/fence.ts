@@ -8,8 +8,8 @@ export type Secured = () => Promise<boolean> | undefined
 
 /**
  * Holds back what the server says while another node may have taken the
- * session over (design.md, Ownership). What waits goes in order, and what comes
- * later does not overtake it.
+ * session over (docs/architecture.md, Who owns a session). What waits goes in
+ * order, and what comes later does not overtake it.
  */
 export class Fence {
   readonly #secured: Secured
