@@ -333,7 +333,7 @@ export class Sessions implements DirectoryOwner {
     if (!this.#store.delete(session)) return
     this.ended[why]++
     this.#parts.log.debug({ session: shortId(session.id), why }, 'mcp session ended')
-    if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') this.#directory.release(session.id, by)
+    if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') this.#directory.discard(session.id, by)
     // Whoever took it goes on with its events.
     if (why !== 'taken') this.#forgetEvents(session)
     this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))

@@ -31,7 +31,7 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
       return 0
     },
     changed: () => {},
-    release: () => {},
+    discard: () => {},
     away: () => away,
     reclaim: async (id: string) => {
       asked.push(id)
