@@ -124,7 +124,7 @@ export class Adoption {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        arrival.ended = true
+        arrival.unwanted = true
         reject(new Error(`createServer, the replay and onAdopt took longer than ${bound} ms`))
       }, bound)
     })

@@ -6,7 +6,7 @@ import { shortId } from '../session-id.ts'
 import type { NodeStatus } from '../directory/node.ts'
 import type { SessionRecord } from '../directory/record.ts'
 import type { McpSession } from './session.ts'
-import type { Ended, Sessions } from './sessions.ts'
+import type { EndReason, Sessions } from './sessions.ts'
 
 /** Counts since the process started. */
 export interface Counters {
@@ -18,7 +18,7 @@ export interface Counters {
   /** Owners that were taken for gone though something that is no proof of them answered at their url. */
   disbelieved: number
   /** By why they ended. */
-  ended: Readonly<Record<Ended, number>>
+  ended: Readonly<Record<EndReason, number>>
   /** By `data.reason` of the answer. */
   refused: Readonly<Record<string, number>>
 }

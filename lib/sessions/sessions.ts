@@ -23,7 +23,7 @@ import type { Full, SessionStore } from './store.ts'
 import { within } from '../bounds/within.ts'
 
 /** Why a session ended. */
-export type Ended = Reaped
+export type EndReason = Reaped
   /** DELETE, or `close` of this node. */
   | 'requested'
   /** A close that was asked for on another node. */
@@ -52,8 +52,8 @@ export interface AdoptedSession {
 export interface Arrival {
   /** The node's epoch before its record was claimed: should it have passed by now, the session asks whose it is. */
   readonly epoch: string
-  /** Somebody asked for its end meanwhile. */
-  ended: boolean
+  /** Somebody asked for its end meanwhile, or it took too long. */
+  unwanted: boolean
 }
 
 /** How often a session asks in a row whether it is still ours. */
@@ -74,7 +74,7 @@ export class Sessions implements DirectoryOwner {
   readonly node: NodeIdentity
   readonly opened = { count: 0 }
   readonly adopted = { count: 0 }
-  readonly ended: Record<Ended, number> = {
+  readonly ended: Record<EndReason, number> = {
     requested: 0, requested_elsewhere: 0, server_closed: 0, taken: 0, shutdown: 0, handed_over: 0, idle: 0, never_used: 0
   }
 
@@ -96,7 +96,7 @@ export class Sessions implements DirectoryOwner {
   readonly #reclaims = new Map<string, Promise<boolean>>()
   #unsure = false
   #stopReaper = (): void => {}
-  #ended: Promise<void> | undefined
+  #shutdown: Promise<void> | undefined
 
   constructor (parts: SessionsParts) {
     this.#parts = parts
@@ -234,7 +234,7 @@ export class Sessions implements DirectoryOwner {
       throw error
     }
     // A session that opened now would outlive its node, its record with it.
-    if (this.#ended !== undefined || this.state === 'superseded') {
+    if (this.#shutdown !== undefined || this.state === 'superseded') {
       this.#store.unreserve(key)
       this.#builder.discard(id, server)
       return 'node_closing'
@@ -246,7 +246,7 @@ export class Sessions implements DirectoryOwner {
   /** Takes a place for a session that moves here, before its record is claimed; undefined when there is none. */
   expect ({ id, principal }: SessionRecord): Arrival | undefined {
     if (!this.#store.reserveMoved(principal)) return undefined
-    const arrival = { epoch: this.node.epoch, ended: false }
+    const arrival = { epoch: this.node.epoch, unwanted: false }
     this.#arriving.set(id, arrival)
     return arrival
   }
@@ -286,9 +286,9 @@ export class Sessions implements DirectoryOwner {
       adopted.epoch = arrival.epoch
       adopted.used = true
       await this.#parts.onAdopt?.({ sessionId: id, server, record, state: adopted.state })
-      if (this.#ended !== undefined) throw new Error('this node is shutting down')
+      if (this.#shutdown !== undefined) throw new Error('this node is shutting down')
       if (closed) throw new Error('the server closed its connection')
-      if (arrival.ended) return undefined
+      if (arrival.unwanted) return undefined
       session = adopted
       this.#store.add(adopted)
       this.adopted.count++
@@ -329,7 +329,7 @@ export class Sessions implements DirectoryOwner {
   }
 
   /** Ends a local session; `by`: who asked for it here. Whoever asked elsewhere has cleaned the record up already. */
-  finish (session: LocalSession, why: Ended, by?: Remover): void {
+  finish (session: LocalSession, why: EndReason, by?: Remover): void {
     if (!this.#store.delete(session)) return
     this.ended[why]++
     this.#parts.log.debug({ session: shortId(session.id), why }, 'mcp session ended')
@@ -342,7 +342,7 @@ export class Sessions implements DirectoryOwner {
   /** The close sets and the directory's answers arrive here. */
   end (id: string, why: 'closed' | 'taken'): void {
     const arrival = this.#arriving.get(id)
-    if (arrival !== undefined) arrival.ended = true
+    if (arrival !== undefined) arrival.unwanted = true
     const session = this.#store.get(id)
     if (session !== undefined) this.finish(session, why === 'closed' ? 'requested_elsewhere' : 'taken')
   }
@@ -422,11 +422,11 @@ export class Sessions implements DirectoryOwner {
    * the local close does (ADR-0066). Called again, it returns the same promise.
    */
   shutdown (bound: number): Promise<void> {
-    this.#ended ??= this.#shutdown(bound)
-    return this.#ended
+    this.#shutdown ??= this.#endAll(bound)
+    return this.#shutdown
   }
 
-  async #shutdown (bound: number): Promise<void> {
+  async #endAll (bound: number): Promise<void> {
     this.#stopReaper()
     const sessions = [...this.#store.values()]
     const ids = sessions.map(session => session.id)
