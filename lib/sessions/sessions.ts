@@ -14,10 +14,11 @@ import type { NewRecord, SessionRecord } from '../directory/record.ts'
 import { mayRemove } from '../directory/remover.ts'
 import type { Remover } from '../directory/remover.ts'
 import type { Lease } from './lease.ts'
+import { Ownership } from './ownership.ts'
 import { startReaper } from './reaper.ts'
 import type { Reaped } from './reaper.ts'
 import { ServerBuilder } from './server-builder.ts'
-import type { BuilderParts, TransportEvents } from './server-builder.ts'
+import type { BuilderParts } from './server-builder.ts'
 import { LocalSession } from './session.ts'
 import type { Full, SessionStore } from './store.ts'
 import { within } from '../bounds/within.ts'
@@ -56,9 +57,6 @@ export interface Arrival {
   unwanted: boolean
 }
 
-/** How often a session asks in a row whether it is still ours. */
-const RECLAIMS = 3
-
 export interface SessionsParts extends BuilderParts {
   node: NodeIdentity
   store: SessionStore
@@ -87,14 +85,12 @@ export class Sessions implements DirectoryOwner {
   readonly #builder: ServerBuilder
   readonly #store: SessionStore
   readonly #directory: SessionDirectory
+  readonly #ownership: Ownership
   /** Sessions that are being given up, and what settles when they are. */
   readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
   readonly #arriving = new Map<string, Arrival>()
   /** What the directory is still to be told of the sessions that the end of this node has ended. */
   readonly #last = new Map<string, NewRecord>()
-  /** Questions to the directory whether a session is still ours. */
-  readonly #reclaims = new Map<string, Promise<boolean>>()
-  #unsure = false
   #stopReaper = (): void => {}
   #shutdown: Promise<void> | undefined
 
@@ -104,6 +100,7 @@ export class Sessions implements DirectoryOwner {
     this.#builder = new ServerBuilder(parts)
     this.#store = parts.store
     this.#directory = parts.directory
+    this.#ownership = new Ownership(parts)
   }
 
   get size (): number { return this.#store.size }
@@ -145,44 +142,8 @@ export class Sessions implements DirectoryOwner {
     this.#directory.touch(session.id)
   }
 
-  /**
-   * Whether a local session is still this node's. Undefined: beyond doubt, or nobody can say. False: it has been ended
-   * here. A directory that does not answer leaves it ours: availability over exclusivity. While it is known not to, it
-   * is not asked for each request.
-   */
   secured (session: LocalSession): Promise<boolean> | undefined {
-    const { lease } = this.#parts
-    if (lease === undefined || lease.holds(session.epoch)) return undefined
-    if (this.#directory.away(session.id)) {
-      this.#heard(false)
-      return undefined
-    }
-    let asked = this.#reclaims.get(session.id)
-    if (asked === undefined) {
-      asked = this.#reclaim(session).finally(() => this.#reclaims.delete(session.id))
-      this.#reclaims.set(session.id, asked)
-    }
-    return asked
-  }
-
-  async #reclaim (session: LocalSession): Promise<boolean> {
-    let outcome: Awaited<ReturnType<SessionDirectory['reclaim']>> = 'unanswered'
-    for (let i = 0; i < RECLAIMS; i++) {
-      outcome = await this.#directory.reclaim(session.id)
-      if (outcome !== 'kept' || this.#parts.lease!.holds(session.epoch)) break
-      // The answer is old: this process was paused before it heard it, and others may have taken the session since.
-      outcome = 'unanswered'
-    }
-    this.#heard(outcome !== 'unanswered')
-    return outcome !== 'lost' && this.#store.get(session.id) === session
-  }
-
-  /** Whether the directory says whose the sessions are that are served. */
-  #heard (answered: boolean): void {
-    if (!answered && !this.#unsure) {
-      this.#parts.log.warn({ node: this.node.id }, 'the lease of this node has lapsed and the directory does not answer: its sessions are served all the same; if another node took them for orphans, they have two owners until it does')
-    }
-    this.#unsure = !answered
+    return this.#ownership.secured(session)
   }
 
   /**
@@ -224,7 +185,7 @@ export class Sessions implements DirectoryOwner {
         this.#store.unreserve(key)
         this.#builder.discard(id, server)
       },
-      ...this.#adoptable(() => session)
+      ...this.#ownership.callbacks(() => session)
     })
     transport.onclose = () => { if (session !== undefined) this.finish(session, 'server_closed') }
     try {
@@ -267,7 +228,7 @@ export class Sessions implements DirectoryOwner {
     let session: LocalSession | undefined
     const transport = this.#builder.transport({
       sessionId: id,
-      ...this.#adoptable(() => session)
+      ...this.#ownership.callbacks(() => session)
     })
     let closed = false
     // Before the server connects: the SDK keeps what it finds, and adds its own.
@@ -304,21 +265,6 @@ export class Sessions implements DirectoryOwner {
   #common (transport: StreamableHttpTransport, server: McpServerLike, principal: Principal | undefined) {
     return {
       id: transport.sessionId, transport, server, principal, principalKey: principalKey(principal), changed: this.#changed
-    }
-  }
-
-  /** What the transport of a session needs that others may take over. */
-  #adoptable (session: () => LocalSession | undefined): Pick<TransportEvents, 'secured' | 'remember'> {
-    if (this.#parts.lease === undefined) return {}
-    return {
-      secured: () => {
-        const open = session()
-        return open && this.secured(open)
-      },
-      remember: () => {
-        const open = session()
-        if (open !== undefined) this.#directory.changed(open.id)
-      }
     }
   }
 
