@@ -6,7 +6,8 @@ import { shortId } from '../session-id.ts'
 import type { NodeStatus } from '../directory/node.ts'
 import type { SessionRecord } from '../directory/record.ts'
 import type { McpSession } from './session.ts'
-import type { EndReason, Sessions } from './sessions.ts'
+import type { EndReason } from './departure.ts'
+import type { Sessions } from './sessions.ts'
 
 /** Counts since the process started. */
 export interface Counters {

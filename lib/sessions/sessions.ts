@@ -13,30 +13,15 @@ import type { NodeIdentity, NodeStatus } from '../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../directory/record.ts'
 import { mayRemove } from '../directory/remover.ts'
 import type { Remover } from '../directory/remover.ts'
+import { Departures } from './departure.ts'
+import type { EndReason } from './departure.ts'
 import type { Lease } from './lease.ts'
 import { Ownership } from './ownership.ts'
 import { startReaper } from './reaper.ts'
-import type { Reaped } from './reaper.ts'
 import { ServerBuilder } from './server-builder.ts'
 import type { BuilderParts } from './server-builder.ts'
 import { LocalSession } from './session.ts'
 import type { Full, SessionStore } from './store.ts'
-import { within } from '../bounds/within.ts'
-
-/** Why a session ended. */
-export type EndReason = Reaped
-  /** DELETE, or `close` of this node. */
-  | 'requested'
-  /** A close that was asked for on another node. */
-  | 'requested_elsewhere'
-  /** The server object closed its connection. */
-  | 'server_closed'
-  /** The directory names another owner. */
-  | 'taken'
-  /** This node shut down. */
-  | 'shutdown'
-  /** Given up while this node drained, for others to adopt. */
-  | 'handed_over'
 
 /** What the application is told about a session that this node has taken over. */
 export interface AdoptedSession {
@@ -72,27 +57,14 @@ export class Sessions implements DirectoryOwner {
   readonly node: NodeIdentity
   readonly opened = { count: 0 }
   readonly adopted = { count: 0 }
-  readonly ended: Record<EndReason, number> = {
-    requested: 0, requested_elsewhere: 0, server_closed: 0, taken: 0, shutdown: 0, handed_over: 0, idle: 0, never_used: 0
-  }
-
-  /**
-   * `draining`: out of the pool, still taking what arrives. `closing`: no new
-   * sessions. `superseded`: nothing is served, another process has this id.
-   */
-  state: 'open' | 'draining' | 'closing' | 'superseded' = 'open'
   readonly #parts: SessionsParts
   readonly #builder: ServerBuilder
   readonly #store: SessionStore
   readonly #directory: SessionDirectory
   readonly #ownership: Ownership
-  /** Sessions that are being given up, and what settles when they are. */
-  readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
+  readonly #departures: Departures
   readonly #arriving = new Map<string, Arrival>()
-  /** What the directory is still to be told of the sessions that the end of this node has ended. */
-  readonly #last = new Map<string, NewRecord>()
   #stopReaper = (): void => {}
-  #shutdown: Promise<void> | undefined
 
   constructor (parts: SessionsParts) {
     this.#parts = parts
@@ -101,11 +73,15 @@ export class Sessions implements DirectoryOwner {
     this.#store = parts.store
     this.#directory = parts.directory
     this.#ownership = new Ownership(parts)
+    this.#departures = new Departures({ ...parts, builder: this.#builder, giveUp: parts.lease !== undefined })
   }
 
   get size (): number { return this.#store.size }
   /** Sessions that are being made, or taken over. */
   get expected (): number { return this.#store.expected }
+  get ended (): Record<EndReason, number> { return this.#departures.ended }
+  /** How far this node is on its way out. */
+  get state (): Departures['state'] { return this.#departures.state }
   get draining (): boolean { return this.state !== 'open' }
   get room (): number { return this.draining ? 0 : this.#store.room }
   get leased (): boolean { return this.#parts.lease?.running ?? true }
@@ -117,7 +93,7 @@ export class Sessions implements DirectoryOwner {
   /** The id of a session that is held here, or is being moved here, by its digest. */
   idOf (digest: string): string | undefined { return this.#store.idOf(digest) ?? [...this.#arriving.keys()].find(id => sessionDigest(id) === digest) }
   values (): Iterable<LocalSession> { return this.#store.values() }
-  record (id: string): NewRecord | undefined { return (this.#store.get(id) ?? this.#leaving.get(id)?.session)?.record() ?? this.#last.get(id) }
+  record (id: string): NewRecord | undefined { return this.#store.get(id)?.record() ?? this.#departures.record(id) }
   beating (): (gone: boolean) => void { return this.#parts.lease?.beating() ?? (() => {}) }
 
   kept (id: string, epoch: string): void {
@@ -195,7 +171,7 @@ export class Sessions implements DirectoryOwner {
       throw error
     }
     // A session that opened now would outlive its node, its record with it.
-    if (this.#shutdown !== undefined || this.state === 'superseded') {
+    if (this.#departures.shuttingDown || this.state === 'superseded') {
       this.#store.unreserve(key)
       this.#builder.discard(id, server)
       return 'node_closing'
@@ -247,7 +223,7 @@ export class Sessions implements DirectoryOwner {
       adopted.epoch = arrival.epoch
       adopted.used = true
       await this.#parts.onAdopt?.({ sessionId: id, server, record, state: adopted.state })
-      if (this.#shutdown !== undefined) throw new Error('this node is shutting down')
+      if (this.#departures.shuttingDown) throw new Error('this node is shutting down')
       if (closed) throw new Error('the server closed its connection')
       if (arrival.unwanted) return undefined
       session = adopted
@@ -274,15 +250,8 @@ export class Sessions implements DirectoryOwner {
     return this.#parts.lease === undefined ? undefined : initializeForReplay(params)
   }
 
-  /** Ends a local session; `by`: who asked for it here. Whoever asked elsewhere has cleaned the record up already. */
   finish (session: LocalSession, why: EndReason, by?: Remover): void {
-    if (!this.#store.delete(session)) return
-    this.ended[why]++
-    this.#parts.log.debug({ session: shortId(session.id), why }, 'mcp session ended')
-    if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') this.#directory.discard(session.id, by)
-    // Whoever took it goes on with its events.
-    if (why !== 'taken') this.#forgetEvents(session)
-    this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
+    this.#departures.finish(session, why, by)
   }
 
   /** The close sets and the directory's answers arrive here. */
@@ -294,14 +263,11 @@ export class Sessions implements DirectoryOwner {
   }
 
   superseded (): void {
-    this.state = 'superseded'
-    this.#parts.log.error({ node: this.node.id }, 'another process claimed this node\'s id: this one stops serving; give each process its own node.id')
-    for (const session of this.#store.values()) this.finish(session, 'taken')
+    this.#departures.superseded()
   }
 
-  /** Settles when a session that is being given up has been; undefined when it isn't one. */
   leaving (id: string): Promise<void> | undefined {
-    return this.#leaving.get(id)?.left
+    return this.#departures.leaving(id)
   }
 
   /** Where an id stands for somebody whose session is not here. */
@@ -331,72 +297,16 @@ export class Sessions implements DirectoryOwner {
     return 'removed'
   }
 
-  /** Says how far this node is on its way out, to the other nodes and the proxy as well. */
   leave (state: 'draining' | 'closing'): void {
-    if (this.state === 'superseded' || this.state === state) return
-    this.state = state
-    this.#directory.announce()
+    this.#departures.leave(state)
   }
 
-  /**
-   * Gives sessions up, for other nodes to adopt. Requests that arrive meanwhile wait until the
-   * directory says so, within `bound` milliseconds; calls in flight end with an error.
-   */
-  async handOver (sessions: LocalSession[], bound: number): Promise<void> {
-    const mine = sessions.filter(session => this.#store.delete(session))
-    if (mine.length === 0) return
-    const left = this.#giveUp(mine, bound)
-    for (const session of mine) this.#leaving.set(session.id, { session, left })
-    await left
+  handOver (sessions: LocalSession[], bound: number): Promise<void> {
+    return this.#departures.handOver(sessions, bound)
   }
 
-  async #giveUp (sessions: LocalSession[], bound: number): Promise<void> {
-    // Not before the sessions are known to be leaving: their records are still read.
-    await Promise.resolve()
-    for (const session of sessions) session.transport.endStreams()
-    await this.#directory.giveUp(sessions.map(session => session.id), bound)
-    for (const session of sessions) {
-      this.#leaving.delete(session.id)
-      this.ended.handed_over++
-      this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
-    }
-  }
-
-  /**
-   * Ends every session and cleans the directory, each within `bound`
-   * milliseconds and neither waiting for the other: Redis is cleaned whatever
-   * the local close does (ADR-0066). Called again, it returns the same promise.
-   */
   shutdown (bound: number): Promise<void> {
-    this.#shutdown ??= this.#endAll(bound)
-    return this.#shutdown
-  }
-
-  async #endAll (bound: number): Promise<void> {
     this.#stopReaper()
-    const sessions = [...this.#store.values()]
-    const ids = sessions.map(session => session.id)
-    const giveUp = this.#parts.lease !== undefined
-    const closed = sessions.map(session => {
-      if (giveUp) this.#last.set(session.id, session.record())
-      this.#store.delete(session)
-      this.ended.shutdown++
-      return this.#close(session)
-    })
-    if (!giveUp) for (const session of sessions) this.#forgetEvents(session)
-    const [left] = await Promise.all([
-      this.#directory.stop(ids, bound, { giveUp }),
-      within(bound, Promise.all(closed))
-    ])
-    if (left > 0) this.#parts.log.warn({ left }, 'session records were left in the directory; they expire by themselves')
-  }
-
-  #forgetEvents ({ id, transport }: LocalSession): void {
-    transport.forgetEvents().catch(error => this.#parts.log.warn({ err: error, session: shortId(id) }, 'the events of an mcp session were left in the event store; they expire by themselves'))
-  }
-
-  async #close (session: LocalSession): Promise<void> {
-    await session.transport.close()
-    await this.#builder.close(session.id, session.server)
+    return this.#departures.shutdown(bound)
   }
 }
