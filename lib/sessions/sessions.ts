@@ -1,12 +1,9 @@
 import type { FastifyRequest } from 'fastify'
-import { newSessionId, sessionDigest, shortId } from '../session-id.ts'
+import { sessionDigest, shortId } from '../session-id.ts'
 import { principalKey } from '../security/principal.ts'
 import type { Principal } from '../security/principal.ts'
-import type { Exchange } from '../http/exchange.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import type { McpServerLike } from '../transport/mcp-server.ts'
-import type { JsonRpcRequest } from '../transport/messages.ts'
-import { initializeForReplay } from '../transport/replay.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
 import type { DirectoryOwner, Location, SessionDirectory } from '../directory/directory.ts'
 import type { NodeIdentity, NodeStatus } from '../directory/node.ts'
@@ -16,6 +13,8 @@ import type { Remover } from '../directory/remover.ts'
 import { Departures } from './departure.ts'
 import type { EndReason } from './departure.ts'
 import type { Lease } from './lease.ts'
+import { Openings } from './opening.ts'
+import type { Initialize } from './opening.ts'
 import { Ownership } from './ownership.ts'
 import { startReaper } from './reaper.ts'
 import { ServerBuilder } from './server-builder.ts'
@@ -55,7 +54,6 @@ export interface SessionsParts extends BuilderParts {
 /** Everything a session goes through on this node, from initialize to its end. */
 export class Sessions implements DirectoryOwner {
   readonly node: NodeIdentity
-  readonly opened = { count: 0 }
   readonly adopted = { count: 0 }
   readonly #parts: SessionsParts
   readonly #builder: ServerBuilder
@@ -63,6 +61,7 @@ export class Sessions implements DirectoryOwner {
   readonly #directory: SessionDirectory
   readonly #ownership: Ownership
   readonly #departures: Departures
+  readonly #openings: Openings
   readonly #arriving = new Map<string, Arrival>()
   #stopReaper = (): void => {}
 
@@ -74,11 +73,13 @@ export class Sessions implements DirectoryOwner {
     this.#directory = parts.directory
     this.#ownership = new Ownership(parts)
     this.#departures = new Departures({ ...parts, builder: this.#builder, giveUp: parts.lease !== undefined })
+    this.#openings = new Openings({ ...parts, builder: this.#builder, ownership: this.#ownership, departures: this.#departures, adoptable: parts.lease !== undefined })
   }
 
   get size (): number { return this.#store.size }
   /** Sessions that are being made, or taken over. */
   get expected (): number { return this.#store.expected }
+  get opened (): number { return this.#openings.count }
   get ended (): Record<EndReason, number> { return this.#departures.ended }
   /** How far this node is on its way out. */
   get state (): Departures['state'] { return this.#departures.state }
@@ -122,62 +123,8 @@ export class Sessions implements DirectoryOwner {
     return this.#ownership.secured(session)
   }
 
-  /**
-   * Makes a session of an initialize request and answers it. Says what is in
-   * the way instead, if a cap or this node's end is. `onOpened` gets the id before the answer's
-   * headers are sent.
-   * @throws ServerFailedError when createServer or the server's connect fails.
-   */
-  async open ({ request, message, principal, exchange, extra, onOpened }: {
-    request: FastifyRequest
-    message: JsonRpcRequest
-    principal: Principal | undefined
-    exchange: Exchange
-    extra: MessageExtra
-    onOpened: (id: string) => void
-  }): Promise<Full | 'node_closing' | undefined> {
-    const key = principalKey(principal)
-    const full = this.#store.reserve(key)
-    if (full !== undefined) return full
-    const id = newSessionId(this.node.tag)
-    let server: McpServerLike
-    let session: LocalSession | undefined
-    // The transport keeps its callbacks for life, and through them whatever
-    // they name: let go of, or each session would hold its first request.
-    let opening: { message: JsonRpcRequest, onOpened: (id: string) => void } | undefined = { message, onOpened }
-    const transport = this.#builder.transport({
-      sessionId: id,
-      onInitialized: async () => {
-        const { message, onOpened } = opening!
-        opening = undefined
-        const { name, version } = message.params!['clientInfo'] as { name: string, version: string }
-        session = new LocalSession({ ...this.#common(transport, server, principal), clientInfo: { name, version }, initialize: this.#replayable(message) })
-        this.#store.add(session)
-        this.opened.count++
-        onOpened(id)
-        await this.#directory.add(session.record())
-      },
-      onInitializeFailed: () => {
-        this.#store.unreserve(key)
-        this.#builder.discard(id, server)
-      },
-      ...this.#ownership.callbacks(() => session)
-    })
-    transport.onclose = () => { if (session !== undefined) this.finish(session, 'server_closed') }
-    try {
-      server = await this.#builder.server(transport, request, principal)
-    } catch (error) {
-      this.#store.unreserve(key)
-      throw error
-    }
-    // A session that opened now would outlive its node, its record with it.
-    if (this.#departures.shuttingDown || this.state === 'superseded') {
-      this.#store.unreserve(key)
-      this.#builder.discard(id, server)
-      return 'node_closing'
-    }
-    transport.post([message], false, exchange, extra)
-    return undefined
+  open (initialize: Initialize): Promise<Full | 'node_closing' | undefined> {
+    return this.#openings.open(initialize)
   }
 
   /** Takes a place for a session that moves here, before its record is claimed; undefined when there is none. */
@@ -245,10 +192,6 @@ export class Sessions implements DirectoryOwner {
   }
 
   readonly #changed = (id: string): void => { this.#directory.changed(id) }
-
-  #replayable ({ params }: JsonRpcRequest): string | undefined {
-    return this.#parts.lease === undefined ? undefined : initializeForReplay(params)
-  }
 
   finish (session: LocalSession, why: EndReason, by?: Remover): void {
     this.#departures.finish(session, why, by)
