@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyRequest, LogLevel, RouteShorthandOptions } from 'fastify'
 import { OptionError, PolicyUnavailableError } from './errors.ts'
 import type { AuthInfo, Principal } from './security/principal.ts'
-import type { AdoptedSession } from './sessions/sessions.ts'
+import type { AdoptedSession } from './sessions/arrival.ts'
 import type { EventStore, McpServerLike } from './transport/mcp-server.ts'
 import type { RedisClient } from './redis/client.ts'
 

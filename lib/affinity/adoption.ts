@@ -1,12 +1,11 @@
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger } from 'fastify'
 import { AdoptionFailedError } from '../errors.ts'
-import type { Principal } from '../security/principal.ts'
 import { shortId } from '../session-id.ts'
 import type { SessionDirectory } from '../directory/directory.ts'
 import type { SessionRecord } from '../directory/record.ts'
+import type { Arrival, Wanted } from '../sessions/arrival.ts'
 import type { LocalSession } from '../sessions/session.ts'
-import type { Arrival, Sessions } from '../sessions/sessions.ts'
-import type { MessageExtra } from '../transport/extra.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import { Limiter } from '../bounds/limiter.ts'
 import type { Owners, Standing } from './evidence/owners.ts'
 
@@ -14,13 +13,6 @@ import type { Owners, Standing } from './evidence/owners.ts'
 const AT_ONCE = 64
 /** Milliseconds for all that an adoption asks of the application. */
 const BOUND = 30_000
-
-/** The request that wants the session, and who sent it. */
-export interface Wanted {
-  request: FastifyRequest
-  principal: Principal | undefined
-  extra: MessageExtra
-}
 
 /** What came of an attempt to take a session over. */
 export type Adopted =

@@ -30,8 +30,8 @@ export interface DeparturesParts {
   store: SessionStore
   directory: Pick<SessionDirectory, 'announce' | 'discard' | 'giveUp' | 'stop'>
   builder: Pick<ServerBuilder, 'close'>
-  /** What this node's end finds is given up for others to adopt; else its records are deleted. */
-  giveUp: boolean
+  /** With `orphan: 'adopt'`: what this node's end finds is given up for others; else its records are deleted. */
+  adoptable: boolean
   log: FastifyBaseLogger
 }
 
@@ -129,18 +129,18 @@ export class Departures {
   }
 
   async #endAll (bound: number): Promise<void> {
-    const { store, directory, giveUp, log } = this.#parts
+    const { store, directory, adoptable, log } = this.#parts
     const sessions = [...store.values()]
     const ids = sessions.map(session => session.id)
     const closed = sessions.map(session => {
-      if (giveUp) this.#last.set(session.id, session.record())
+      if (adoptable) this.#last.set(session.id, session.record())
       store.delete(session)
       this.ended.shutdown++
       return this.#close(session)
     })
-    if (!giveUp) for (const session of sessions) this.#forgetEvents(session)
+    if (!adoptable) for (const session of sessions) this.#forgetEvents(session)
     const [left] = await Promise.all([
-      directory.stop(ids, bound, { giveUp }),
+      directory.stop(ids, bound, { giveUp: adoptable }),
       within(bound, Promise.all(closed))
     ])
     if (left > 0) log.warn({ left }, 'session records were left in the directory; they expire by themselves')

@@ -125,7 +125,7 @@ export function mcpSessions ({ sessions, refused, forwarded, disbelieved, drain,
   return {
     get size () { return sessions.size },
     node,
-    counters: { get opened () { return sessions.opened }, get adopted () { return sessions.adopted.count }, get forwarded () { return forwarded.count }, get disbelieved () { return disbelieved.count }, ended: sessions.ended, refused },
+    counters: { get opened () { return sessions.opened }, get adopted () { return sessions.adopted }, get forwarded () { return forwarded.count }, get disbelieved () { return disbelieved.count }, ended: sessions.ended, refused },
     get: id => sessions.get(id),
 
     async has (id) {
