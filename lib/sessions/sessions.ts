@@ -1,5 +1,5 @@
-import type { DirectoryOwner, Location, SessionDirectory } from '../directory/directory.ts'
-import type { NodeIdentity, NodeStatus } from '../directory/node.ts'
+import type { DirectoryOwner, SessionDirectory } from '../directory/directory.ts'
+import type { NodeIdentity } from '../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../directory/record.ts'
 import { mayRemove } from '../directory/remover.ts'
 import type { Remover } from '../directory/remover.ts'
@@ -138,24 +138,6 @@ export class Sessions implements DirectoryOwner {
 
   leaving (id: string): Promise<void> | undefined {
     return this.#departures.leaving(id)
-  }
-
-  /** Where an id stands for somebody whose session is not here. */
-  locateElsewhere (id: string, how?: { fresh?: boolean }): Promise<Location> {
-    return this.#directory.locate(id, how)
-  }
-
-  /** Where an id stands, this node included. */
-  async locate (id: string): Promise<{ status: 'local' } | Location> {
-    return this.#store.has(id) ? { status: 'local' } : this.#directory.locate(id)
-  }
-
-  nodes (): Promise<NodeStatus[]> {
-    return this.#directory.nodes()
-  }
-
-  list (page: { cursor?: string | undefined, limit: number }): Promise<{ sessions: SessionRecord[], cursor?: string }> {
-    return this.#directory.list(page)
   }
 
   /** A close that was asked for, wherever the session lives. */
