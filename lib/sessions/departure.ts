@@ -25,6 +25,9 @@ export type EndReason = Reaped
   /** Given up while this node drained, for others to adopt. */
   | 'handed_over'
 
+/** Why one session ended, its node going on. */
+export type SingleEnd = Exclude<EndReason, 'shutdown' | 'handed_over'>
+
 export interface DeparturesParts {
   node: NodeIdentity
   store: SessionStore
@@ -64,12 +67,12 @@ export class Departures {
   record (id: string): NewRecord | undefined { return this.#leaving.get(id)?.session.record() ?? this.#last.get(id) }
 
   /** Ends a local session; `by`: who asked for it here. Whoever asked elsewhere has cleaned the record up already. */
-  finish (session: LocalSession, why: EndReason, by?: Remover): void {
+  finish (session: LocalSession, why: SingleEnd, by?: Remover): void {
     const { store, directory, log } = this.#parts
     if (!store.delete(session)) return
     this.ended[why]++
     log.debug({ session: shortId(session.id), why }, 'mcp session ended')
-    if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') directory.discard(session.id, by)
+    if (why !== 'requested_elsewhere' && why !== 'taken') directory.discard(session.id, by)
     // Whoever took it goes on with its events.
     if (why !== 'taken') this.#forgetEvents(session)
     this.#close(session).catch(error => log.error({ err: error }, 'ending an mcp session failed'))

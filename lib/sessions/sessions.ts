@@ -6,7 +6,7 @@ import type { Remover } from '../directory/remover.ts'
 import { Arrivals } from './arrival.ts'
 import type { AdoptedSession, Arrival, Wanted } from './arrival.ts'
 import { Departures } from './departure.ts'
-import type { EndReason } from './departure.ts'
+import type { EndReason, SingleEnd } from './departure.ts'
 import type { Lease } from './lease.ts'
 import { Openings } from './opening.ts'
 import type { Initialize } from './opening.ts'
@@ -121,7 +121,7 @@ export class Sessions implements DirectoryOwner {
     return this.#arrivals.adopt(record, arrival, wanted)
   }
 
-  finish (session: LocalSession, why: EndReason, by?: Remover): void {
+  finish (session: LocalSession, why: SingleEnd, by?: Remover): void {
     this.#departures.finish(session, why, by)
   }
 
