@@ -27,9 +27,9 @@ export interface AdoptedSession {
 
 /** A session that is being moved here. */
 export interface Arrival {
-  /** The node's epoch before its record was claimed: should it have passed by now, the session asks whose it is. */
+  /** This node's epoch before the record was claimed. Should the node have a later one by now, its lease lapsed in between, and the session asks whose it is. */
   readonly epoch: string
-  /** Somebody asked for its end meanwhile, or it took too long. */
+  /** Somebody asked for its end meanwhile, or it took too long: it is dropped as soon as it is made. */
   unwanted: boolean
 }
 
@@ -47,27 +47,34 @@ export interface ArrivalsParts {
   builder: ServerBuilder
   ownership: Pick<Ownership, 'callbacks'>
   departures: Pick<Departures, 'finish' | 'shuttingDown'>
+  /** With `orphan: 'adopt'`, without which nothing arrives. */
   lease: Pick<Lease, 'holds'> | undefined
   onAdopt: ((session: AdoptedSession) => unknown) | undefined
   log: FastifyBaseLogger
 }
 
-/** Makes sessions of records that this node has claimed. */
+/**
+ * Sessions that move to this node when theirs is gone, or has given them up.
+ * Whoever adopts one takes a place for it (`expect`), claims its record, has the
+ * session made (`adopt`), and says what came of it (`arrived`).
+ */
 export class Arrivals {
-  /** Sessions that were adopted. */
+  /** Sessions adopted since the process started. */
   count = 0
   readonly #parts: ArrivalsParts
+  /** By session id, from `expect` to `arrived`. */
   readonly #arriving = new Map<string, Arrival>()
 
   constructor (parts: ArrivalsParts) {
     this.#parts = parts
   }
 
+  /** A session that is being moved here. */
   get (id: string): Arrival | undefined { return this.#arriving.get(id) }
-  /** The id of a session that is being moved here, by its digest. */
+  /** The id of a session that is being moved here, by its digest (see session-id.ts). */
   idOf (digest: string): string | undefined { return [...this.#arriving.keys()].find(id => sessionDigest(id) === digest) }
 
-  /** Takes a place for a session that moves here, before its record is claimed; undefined when there is none. */
+  /** Takes a place for a session that is to move here, before its record is claimed; undefined when this node is full. */
   expect ({ id, principal }: SessionRecord): Arrival | undefined {
     const { node, store } = this.#parts
     if (!store.reserveMoved(principal)) return undefined
@@ -76,13 +83,13 @@ export class Arrivals {
     return arrival
   }
 
-  /** It has come, or will not: then its place is given back. */
+  /** It is `here`, or will not come: then its place is given back. */
   arrived ({ id, principal }: SessionRecord, here: boolean): void {
     this.#arriving.delete(id)
     if (!here) this.#parts.store.unreserve(principal)
   }
 
-  /** Somebody asked for the end of a session that may be on its way here. */
+  /** A session is to end; if it is being moved here, it need not come. */
   callOff (id: string): void {
     const arrival = this.#arriving.get(id)
     if (arrival !== undefined) arrival.unwanted = true
@@ -90,7 +97,8 @@ export class Arrivals {
 
   /**
    * Makes a session of a claimed record, in its reserved place: a new server is
-   * told what the client told the lost one. Undefined: look again, its end was asked for meanwhile, or the claim is old.
+   * told what the client told the lost one. Undefined, and the caller should look for the session again: its end was
+   * asked for meanwhile, or the claim is older than a lapse of this node's lease.
    * @throws when it cannot be; the record and the place are the caller's to give back.
    */
   async adopt (record: SessionRecord, arrival: Arrival, { request, principal, extra }: Wanted): Promise<LocalSession | undefined> {
@@ -102,16 +110,16 @@ export class Arrivals {
       ...ownership.callbacks(() => session)
     })
     let closed = false
-    // Before the server connects: the SDK keeps what it finds, and adds its own.
+    // Set before the server connects: the SDK calls the handler that it finds here, then its own.
     transport.onclose = () => {
       closed = true
       if (session !== undefined) this.#parts.departures.finish(session, 'server_closed')
     }
     const server = await builder.server(transport, request, principal)
     try {
-      // Paused since the claim: the session, and its events, may be somebody else's by now.
+      // This process was paused since the claim, and its lease has lapsed: the session, and its events, may be somebody else's by now.
       if (lease?.holds(arrival.epoch) === false) return undefined
-      // Made up for before the next event is stored.
+      // A failure is made up for before the next event is stored (see SessionEvents).
       await transport.takeOver().catch(err => this.#parts.log.warn({ err, session: shortId(id) }, 'the events of an adopted session could not be taken over yet'))
       await transport.replay(replay!, protocolVersion, extra)
       const adopted = new LocalSession({

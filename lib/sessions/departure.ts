@@ -38,46 +38,55 @@ export interface DeparturesParts {
   log: FastifyBaseLogger
 }
 
-/** How sessions leave this node, one by one or with it. */
+/**
+ * How sessions leave this node: one by one (`finish`), given up for other nodes
+ * to go on with (`handOver`), or all together with it (`shutdown`).
+ */
 export class Departures {
+  /** How many, by why. */
   readonly ended: Record<EndReason, number> = {
     requested: 0, requested_elsewhere: 0, server_closed: 0, taken: 0, shutdown: 0, handed_over: 0, idle: 0, never_used: 0
   }
 
   /**
-   * `draining`: out of the pool, still taking what arrives. `closing`: no new
-   * sessions. `superseded`: nothing is served, another process has this id.
+   * How far this node is on its way out. `draining`: out of the proxy's pool,
+   * still taking what arrives. `closing`: no new sessions. `superseded`: nothing
+   * is served, another process has this node's id.
    */
   state: 'open' | 'draining' | 'closing' | 'superseded' = 'open'
   readonly #parts: DeparturesParts
-  /** Sessions that are being given up, and what settles when they are. */
+  /** Sessions that are being given up: out of the store already, their records not yet marked. `left` settles when they are. */
   readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
-  /** What the directory is still to be told of the sessions that the end of this node has ended. */
-  readonly #last = new Map<string, NewRecord>()
+  /** What the directory is still to be told of the sessions that the end of this node has ended: it asks for it when they are out of the store. */
+  readonly #lastRecords = new Map<string, NewRecord>()
   #shutdown: Promise<void> | undefined
 
   constructor (parts: DeparturesParts) {
     this.#parts = parts
   }
 
-  /** The end of this node has begun. */
+  /** `shutdown` was called: what is being made now would outlive its node. */
   get shuttingDown (): boolean { return this.#shutdown !== undefined }
 
-  /** The record of a session that has left the store, while the directory may be told of it. */
-  record (id: string): NewRecord | undefined { return this.#leaving.get(id)?.session.record() ?? this.#last.get(id) }
+  /** The record of a session that has left the store, but of which the directory may not have been told all. */
+  record (id: string): NewRecord | undefined { return this.#leaving.get(id)?.session.record() ?? this.#lastRecords.get(id) }
 
-  /** Ends a local session; `by`: who asked for it here. Whoever asked elsewhere has cleaned the record up already. */
+  /**
+   * Ends a local session, once. `by`: who asked for it here. Its record is deleted, but not where the end was asked for on
+   * another node, which has cleaned it up already, nor where another owner has it.
+   */
   finish (session: LocalSession, why: SingleEnd, by?: Remover): void {
     const { store, directory, log } = this.#parts
     if (!store.delete(session)) return
     this.ended[why]++
     log.debug({ session: shortId(session.id), why }, 'mcp session ended')
     if (why !== 'requested_elsewhere' && why !== 'taken') directory.discard(session.id, by)
-    // Whoever took it goes on with its events.
+    // Whoever has taken it goes on with its stored events.
     if (why !== 'taken') this.#forgetEvents(session)
     this.#close(session).catch(error => log.error({ err: error }, 'ending an mcp session failed'))
   }
 
+  /** Another process has claimed this node's id: sessions end here, and what is recorded and stored of them is left to others. */
   superseded (): void {
     const { node, store, log } = this.#parts
     this.state = 'superseded'
@@ -110,7 +119,7 @@ export class Departures {
   }
 
   async #giveUp (sessions: LocalSession[], bound: number): Promise<void> {
-    // Not before the sessions are known to be leaving: their records are still read.
+    // First handOver notes them as leaving: the directory still asks for the records of those that it is to give up.
     await Promise.resolve()
     for (const session of sessions) session.transport.endStreams()
     await this.#parts.directory.giveUp(sessions.map(session => session.id), bound)
@@ -136,7 +145,7 @@ export class Departures {
     const sessions = [...store.values()]
     const ids = sessions.map(session => session.id)
     const closed = sessions.map(session => {
-      if (adoptable) this.#last.set(session.id, session.record())
+      if (adoptable) this.#lastRecords.set(session.id, session.record())
       store.delete(session)
       this.ended.shutdown++
       return this.#close(session)
@@ -149,6 +158,7 @@ export class Departures {
     if (left > 0) log.warn({ left }, 'session records were left in the directory; they expire by themselves')
   }
 
+  /** The event store may let go of what a session has sent. */
   #forgetEvents ({ id, transport }: LocalSession): void {
     transport.forgetEvents().catch(error => this.#parts.log.warn({ err: error, session: shortId(id) }, 'the events of an mcp session were left in the event store; they expire by themselves'))
   }

@@ -15,7 +15,7 @@ import type { ServerBuilder } from './server-builder.ts'
 import { LocalSession } from './session.ts'
 import type { Full, SessionStore } from './store.ts'
 
-/** An initialize request, and who sent it. */
+/** An initialize request: who sent it, and how it is answered. */
 export interface Initialize {
   request: FastifyRequest
   message: JsonRpcRequest
@@ -33,13 +33,13 @@ export interface OpeningsParts {
   builder: ServerBuilder
   ownership: Pick<Ownership, 'callbacks'>
   departures: Pick<Departures, 'finish' | 'shuttingDown' | 'state'>
-  /** With `orphan: 'adopt'`: what an adopter has to repeat is recorded. */
+  /** With `orphan: 'adopt'`: the record says what an adopter has to repeat to its server. */
   adoptable: boolean
 }
 
-/** Makes sessions of initialize requests. */
+/** Sessions that begin on this node: makes them of initialize requests. */
 export class Openings {
-  /** Sessions that were opened. */
+  /** Sessions opened since the process started. */
   count = 0
   readonly #parts: OpeningsParts
 
@@ -49,7 +49,7 @@ export class Openings {
 
   /**
    * Makes a session of an initialize request and answers it. Says what is in
-   * the way instead, if a cap or this node's end is.
+   * the way instead, if a cap or this node's end is; the caller answers then.
    * @throws ServerFailedError when createServer or the server's connect fails.
    */
   async open ({ request, message, principal, exchange, extra, onOpened }: Initialize): Promise<Full | 'node_closing' | undefined> {
@@ -60,8 +60,9 @@ export class Openings {
     const id = newSessionId(node.tag)
     let server: McpServerLike
     let session: LocalSession | undefined
-    // The transport keeps its callbacks for life, and through them whatever
-    // they name: let go of, or each session would hold its first request.
+    // The transport keeps its callbacks for life, and through them whatever they
+    // name. What only initialize needs is let go of when it is over, or each
+    // session would hold its first request.
     let opening: { message: JsonRpcRequest, onOpened: (id: string) => void } | undefined = { message, onOpened }
     const transport = builder.transport({
       sessionId: id,
@@ -98,7 +99,7 @@ export class Openings {
       throw error
     }
     const { shuttingDown, state } = this.#parts.departures
-    // A session that opened now would outlive its node, its record with it.
+    // The node has ended while the server was made: a session that opened now would outlive it, its record with it.
     if (shuttingDown || state === 'superseded') {
       store.unreserve(key)
       builder.discard(id, server)

@@ -27,7 +27,12 @@ export interface SessionsParts extends BuilderParts {
   limits: { idleTimeout: number, firstUseTimeout: number }
 }
 
-/** Everything a session goes through on this node, from initialize to its end. */
+/**
+ * The sessions of this node: those that are here, and what becomes of them.
+ * What is more than a look at the store is done by four parts, which say what
+ * their methods mean: Openings and Arrivals bring sessions here, Ownership
+ * knows whether they may be served, Departures ends them.
+ */
 export class Sessions implements DirectoryOwner {
   readonly node: NodeIdentity
   readonly #store: SessionStore
@@ -57,33 +62,47 @@ export class Sessions implements DirectoryOwner {
     this.#departures = departures
   }
 
+  // What is here.
+
   get size (): number { return this.#store.size }
   /** Sessions that are being made, or taken over. */
   get expected (): number { return this.#store.expected }
   get opened (): number { return this.#openings.count }
   get adopted (): number { return this.#arrivals.count }
   get ended (): Record<EndReason, number> { return this.#departures.ended }
-  /** How far this node is on its way out. */
   get state (): Departures['state'] { return this.#departures.state }
-  get draining (): boolean { return this.state !== 'open' }
-  get room (): number { return this.draining ? 0 : this.#store.room }
-  get leased (): boolean { return this.#lease?.running ?? true }
   get (id: string): LocalSession | undefined { return this.#store.get(id) }
   has (id: string): boolean { return this.#store.has(id) }
   ids (): Iterable<string> { return this.#store.ids() }
+  values (): Iterable<LocalSession> { return this.#store.values() }
   /** The epoch under which a session is held here, or is being moved here; undefined when it is neither. */
   holds (id: string): string | undefined { return (this.#store.get(id) ?? this.#arrivals.get(id))?.epoch }
   /** The id of a session that is held here, or is being moved here, by its digest. */
   idOf (digest: string): string | undefined { return this.#store.idOf(digest) ?? this.#arrivals.idOf(digest) }
-  values (): Iterable<LocalSession> { return this.#store.values() }
+
+  // What else the directory asks, and what it says (see DirectoryOwner).
+
+  get draining (): boolean { return this.state !== 'open' }
+  get room (): number { return this.draining ? 0 : this.#store.room }
+  get leased (): boolean { return this.#lease?.running ?? true }
+  /** Also of a session that is being given up, and of one that the end of this node has ended. */
   record (id: string): NewRecord | undefined { return this.#store.get(id)?.record() ?? this.#departures.record(id) }
   beating (): (gone: boolean) => void { return this.#lease?.beating() ?? (() => {}) }
+  superseded (): void { this.#departures.superseded() }
 
   kept (id: string, epoch: string): void {
     const session = this.#store.get(id)
     if (session !== undefined) session.epoch = epoch
   }
 
+  /** The close sets and the directory's answers arrive here. */
+  end (id: string, why: 'closed' | 'taken'): void {
+    this.#arrivals.callOff(id)
+    const session = this.#store.get(id)
+    if (session !== undefined) this.finish(session, why === 'closed' ? 'requested_elsewhere' : 'taken')
+  }
+
+  /** Joins the cluster; from then on sessions that nobody uses end. */
   async start (): Promise<void> {
     await this.#directory.start(this)
     this.#stopReaper = startReaper({
@@ -94,16 +113,7 @@ export class Sessions implements DirectoryOwner {
     })
   }
 
-  /** The session was used by its client. */
-  touch (session: LocalSession): void {
-    session.used = true
-    session.seen = performance.now()
-    this.#directory.touch(session.id)
-  }
-
-  secured (session: LocalSession): Promise<boolean> | undefined {
-    return this.#ownership.secured(session)
-  }
+  // How sessions come.
 
   open (initialize: Initialize): Promise<Full | 'node_closing' | undefined> {
     return this.#openings.open(initialize)
@@ -113,34 +123,34 @@ export class Sessions implements DirectoryOwner {
     return this.#arrivals.expect(record)
   }
 
+  adopt (record: SessionRecord, arrival: Arrival, wanted: Wanted): Promise<LocalSession | undefined> {
+    return this.#arrivals.adopt(record, arrival, wanted)
+  }
+
   arrived (record: SessionRecord, here: boolean): void {
     this.#arrivals.arrived(record, here)
   }
 
-  adopt (record: SessionRecord, arrival: Arrival, wanted: Wanted): Promise<LocalSession | undefined> {
-    return this.#arrivals.adopt(record, arrival, wanted)
+  // What each request of a session asks.
+
+  secured (session: LocalSession): Promise<boolean> | undefined {
+    return this.#ownership.secured(session)
   }
+
+  /** The session was used by its client. */
+  touch (session: LocalSession): void {
+    session.used = true
+    session.seen = performance.now()
+    this.#directory.touch(session.id)
+  }
+
+  // How sessions go, and the node.
 
   finish (session: LocalSession, why: SingleEnd, by?: Remover): void {
     this.#departures.finish(session, why, by)
   }
 
-  /** The close sets and the directory's answers arrive here. */
-  end (id: string, why: 'closed' | 'taken'): void {
-    this.#arrivals.callOff(id)
-    const session = this.#store.get(id)
-    if (session !== undefined) this.finish(session, why === 'closed' ? 'requested_elsewhere' : 'taken')
-  }
-
-  superseded (): void {
-    this.#departures.superseded()
-  }
-
-  leaving (id: string): Promise<void> | undefined {
-    return this.#departures.leaving(id)
-  }
-
-  /** A close that was asked for, wherever the session lives. */
+  /** A close that somebody asked for, wherever the session lives. */
   async close (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     const session = this.#store.get(id)
     const asked = session !== undefined && mayRemove(by, { principal: session.principalKey })
@@ -155,6 +165,10 @@ export class Sessions implements DirectoryOwner {
 
   handOver (sessions: LocalSession[], bound: number): Promise<void> {
     return this.#departures.handOver(sessions, bound)
+  }
+
+  leaving (id: string): Promise<void> | undefined {
+    return this.#departures.leaving(id)
   }
 
   shutdown (bound: number): Promise<void> {
