@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest, LogLevel, RouteShorthandOptions } from 'fastify'
 import type { RedisClient } from './redis/client.ts'
 import type { AuthInfo, Principal } from './security/principal.ts'
-import type { AdoptedSession } from './sessions/sessions.ts'
+import type { AdoptedSession } from './sessions/arrival.ts'
 import type { EventStore, McpServerLike } from './transport/mcp-server.ts'
 
 /** What `createServer` is told about the session that it makes a server for. */

@@ -120,7 +120,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const connections = connectionsOf(app.server)
   const drain = new Drain({ sessions, handOver: adopt, underWay, forwarder, connections, log: app.log })
   const refused = refusalCounters()
-  app.decorate('mcpSessions', mcpSessions({ sessions, refused, forwarded, disbelieved, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
+  app.decorate('mcpSessions', mcpSessions({ sessions, directory, refused, forwarded, disbelieved, drain: how => drain.run({ ...settings.drain, ...how }), log: app.log }))
 
   const receive: Receiver = (request, response) => {
     const receipt = response.hasHeader(PROOF) ? undefined : receiptOf(proofs, node.url, request)

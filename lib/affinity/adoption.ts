@@ -3,9 +3,10 @@ import { AdoptionFailedError } from '../errors.ts'
 import { shortId } from '../session-id.ts'
 import type { SessionDirectory } from '../directory/directory.ts'
 import type { SessionRecord } from '../directory/record.ts'
+import type { Arrival } from '../sessions/arrival.ts'
 import type { Incoming } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
-import type { Arrival, Sessions } from '../sessions/sessions.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import { Limiter } from '../bounds/limiter.ts'
 import type { Owners, Standing } from './evidence/owners.ts'
 
@@ -98,7 +99,7 @@ export class Adoption {
     const { sessions, directory, log } = this.#parts
     const facts = { session: shortId(record.id), from: record.node }
     try {
-      const session = await this.#inTime(arrival, sessions.adopt(record, arrival, { request: incoming.request, principal: incoming.caller.principal, extra: incoming.extra }))
+      const session = await this.#inTime(arrival, sessions.adopt(record, arrival, incoming))
       if (session === undefined) return { outcome: 'changed' }
       log.info(facts, 'mcp session adopted')
       return { outcome: 'adopted', session }
@@ -116,7 +117,7 @@ export class Adoption {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        arrival.ended = true
+        arrival.unwanted = true
         reject(new Error(`createServer, the replay and onAdopt took longer than ${bound} ms`))
       }, bound)
     })

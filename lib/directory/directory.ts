@@ -50,7 +50,7 @@ export interface DirectoryOwner {
 /**
  * The registry of session records that the nodes share.
  *
- * Nothing here fails a request for a local session: `add`, `touch`, `release`
+ * Nothing here fails a request for a local session: `add`, `touch`, `discard`
  * remember what they could not do and do it when the directory is back. Only
  * `locate`, `remove` and `list` can throw DirectoryUnavailableError, and every
  * promise settles within a bound of the directory's own.
@@ -134,7 +134,7 @@ export interface SessionDirectory {
    * somebody asked for it, so others that have taken it over, or may hold it
    * as well, are told, as by `remove`. Without: nobody asked (idle, transport gone).
    */
-  release: (id: string, by?: Remover) => void
+  discard: (id: string, by?: Remover) => void
 
   /**
    * A close that somebody asked for: tells the owner through its close set,

@@ -105,7 +105,7 @@ class MemoryDirectory implements SessionDirectory {
     }
   }
 
-  release (id: string, by?: Remover): void {
+  discard (id: string, by?: Remover): void {
     const record = this.#space.records.get(id)
     if (record && this.#owns(record)) this.#space.records.delete(id)
     else if (by !== undefined) this.#remove(id, by)
@@ -169,7 +169,7 @@ class MemoryDirectory implements SessionDirectory {
 
   async stop (ids: string[], bound: number, { giveUp = false }: { giveUp?: boolean } = {}): Promise<number> {
     if (giveUp) await this.giveUp(ids, bound)
-    else for (const id of ids) this.release(id)
+    else for (const id of ids) this.discard(id)
     if (this.#space.nodes.get(this.#node.id)?.node === this.#node) this.#space.nodes.delete(this.#node.id)
     return 0
   }

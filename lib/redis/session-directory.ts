@@ -203,8 +203,8 @@ class RedisDirectory implements SessionDirectory {
     await within(bound, this.#keeper.giveUp(ids, performance.now() + bound))
   }
 
-  release (id: string, by?: Remover): void {
-    this.#keeper.release(id, by)
+  discard (id: string, by?: Remover): void {
+    this.#keeper.discard(id, by)
   }
 
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
@@ -221,7 +221,7 @@ class RedisDirectory implements SessionDirectory {
   locate (id: string, { fresh = false, by }: { fresh?: boolean, by?: string | undefined } = {}): Promise<Location> {
     const parts = { node: this.#options.node, reader: this.#reader, registry: this.#registry, doubt: this.#doubt, owners: this.#owners }
     const closing = [...this.#keeper.closing(id), ...this.#removals.waiting(id)]
-    return orUnavailable(locate(parts, id, { by, fresh, releasing: this.#keeper.releasing(id), closing }))
+    return orUnavailable(locate(parts, id, { by, fresh, discarding: this.#keeper.discarding(id), closing }))
   }
 
   watch (record: SessionRecord, bound: number): Promise<void> {
@@ -341,7 +341,7 @@ class RedisDirectory implements SessionDirectory {
   #endClosed (id: string, by?: Remover): void {
     this.#options.log.debug({ session: shortId(id) }, 'a close was asked for')
     this.#owner.end(id, 'closed')
-    this.#keeper.release(id, by)
+    this.#keeper.discard(id, by)
   }
 
   #tellOthers (id: string, by: Remover): boolean {

@@ -54,7 +54,7 @@ export class Lease {
     }
   }
 
-  /** What we were sure of is no longer sure. */
+  /** The lease ends at once, whatever the clocks say: nothing is ours beyond doubt until a beat is acknowledged, under the next epoch. */
   lapse (): void {
     this.#from = { monotonic: -Infinity, wall: -Infinity }
   }

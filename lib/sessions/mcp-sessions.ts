@@ -3,10 +3,12 @@ import { DirectoryUnavailableError, OptionError } from '../errors.ts'
 import { principalKey } from '../security/principal.ts'
 import type { Principal } from '../security/principal.ts'
 import { shortId } from '../session-id.ts'
+import type { SessionDirectory } from '../directory/directory.ts'
 import type { NodeStatus } from '../directory/node.ts'
 import type { SessionRecord } from '../directory/record.ts'
+import type { EndReason } from './departure.ts'
 import type { McpSession } from './session.ts'
-import type { Ended, Sessions } from './sessions.ts'
+import type { Sessions } from './sessions.ts'
 
 /** Counts since the process started. */
 export interface Counters {
@@ -19,7 +21,7 @@ export interface Counters {
   /** Owners that were taken for gone though something that is no proof of them answered at their url. */
   disbelieved: number
   /** By why they ended. */
-  ended: Readonly<Record<Ended, number>>
+  ended: Readonly<Record<EndReason, number>>
   /** By `data.reason` of the answer: every reason that there is, see docs/errors.md. */
   refused: Readonly<Record<string, number>>
 }
@@ -94,8 +96,9 @@ export interface McpSessions {
 }
 
 /** The public face of the sessions. */
-export function mcpSessions ({ sessions, refused, forwarded, disbelieved, drain, log }: {
+export function mcpSessions ({ sessions, directory, refused, forwarded, disbelieved, drain, log }: {
   sessions: Sessions
+  directory: Pick<SessionDirectory, 'list' | 'locate' | 'nodes'>
   refused: Record<string, number>
   forwarded: { count: number }
   disbelieved: { count: number }
@@ -114,7 +117,7 @@ export function mcpSessions ({ sessions, refused, forwarded, disbelieved, drain,
     for (const local of ids) await sessions.close(local, 'any')
     let cursor: string | undefined
     do {
-      const page = await sessions.list({ cursor, limit: 1000 })
+      const page = await directory.list({ cursor, limit: 1000 })
       for (const record of page.sessions) {
         if (record.principal !== key || ids.has(record.id)) continue
         if (await sessions.close(record.id, 'any') !== 'unknown') ids.add(record.id)
@@ -127,14 +130,13 @@ export function mcpSessions ({ sessions, refused, forwarded, disbelieved, drain,
   return {
     get size () { return sessions.size },
     node,
-    counters: { get opened () { return sessions.opened.count }, get adopted () { return sessions.adopted.count }, get forwarded () { return forwarded.count }, get disbelieved () { return disbelieved.count }, ended: sessions.ended, refused },
+    counters: { get opened () { return sessions.opened }, get adopted () { return sessions.adopted }, get forwarded () { return forwarded.count }, get disbelieved () { return disbelieved.count }, ended: sessions.ended, refused },
     get: id => sessions.get(id),
 
     async has (id) {
       if (sessions.has(id)) return true
       try {
-        const { status, ...found } = await sessions.locate(id)
-        if (status === 'local') return true
+        const { status, ...found } = await directory.locate(id)
         if (status === 'unknown') log.debug({ session: shortId(id) }, 'mcp session is unknown')
         else log.warn({ session: shortId(id), status, owner: 'record' in found ? found.record.node : undefined }, `mcp session is ${status}: the directory knows it, this node does not hold it`)
       } catch (error) {
@@ -145,8 +147,8 @@ export function mcpSessions ({ sessions, refused, forwarded, disbelieved, drain,
     },
 
     async locate (id) {
-      const found = await sessions.locate(id)
-      if (found.status === 'local') return { status: 'local', node }
+      if (sessions.has(id)) return { status: 'local', node }
+      const found = await directory.locate(id)
       if (found.status === 'unknown') return { status: 'unknown' }
       if (found.status === 'orphaned') return { status: 'orphaned', node: { id: found.record.node } }
       const { record, tag, url } = found
@@ -155,10 +157,10 @@ export function mcpSessions ({ sessions, refused, forwarded, disbelieved, drain,
 
     async list ({ cursor, limit = 100 } = {}) {
       if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw new OptionError('limit', 'must be a whole number from 1 to 1000')
-      return sessions.list({ cursor, limit })
+      return directory.list({ cursor, limit })
     },
 
-    nodes: () => sessions.nodes(),
+    nodes: () => directory.nodes(),
     drain,
 
     async close (which) {

@@ -96,7 +96,7 @@ export class ServerBuilder {
     }
   }
 
-  /** Closes a server that nobody waits for. */
+  /** Closes a server that is not needed, without a wait: no session came of it. */
   discard (id: string, server: McpServerLike): void {
     this.close(id, server).catch(error => this.#parts.log.error({ err: error }, 'closing an MCP server failed'))
   }

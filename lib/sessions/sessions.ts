@@ -1,63 +1,22 @@
-import type { FastifyRequest } from 'fastify'
-import { newSessionId, sessionDigest, shortId } from '../session-id.ts'
-import { principalKey } from '../security/principal.ts'
-import type { Principal } from '../security/principal.ts'
-import type { Exchange } from '../http/exchange.ts'
-import type { MessageExtra } from '../transport/extra.ts'
-import type { McpServerLike } from '../transport/mcp-server.ts'
-import type { JsonRpcRequest } from '../transport/messages.ts'
-import { initializeForReplay } from '../transport/replay.ts'
-import type { StreamableHttpTransport } from '../transport/transport.ts'
-import type { DirectoryOwner, Location, SessionDirectory } from '../directory/directory.ts'
-import type { NodeIdentity, NodeStatus } from '../directory/node.ts'
+import type { DirectoryOwner, SessionDirectory } from '../directory/directory.ts'
+import type { NodeIdentity } from '../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../directory/record.ts'
 import { mayRemove } from '../directory/remover.ts'
 import type { Remover } from '../directory/remover.ts'
+import { Arrivals } from './arrival.ts'
+import type { AdoptedSession, Arrival } from './arrival.ts'
+import type { Incoming } from './incoming.ts'
+import { Departures } from './departure.ts'
+import type { EndReason, SingleEnd } from './departure.ts'
 import type { Lease } from './lease.ts'
+import { Openings } from './opening.ts'
+import type { Initialize } from './opening.ts'
+import { Ownership } from './ownership.ts'
 import { startReaper } from './reaper.ts'
-import type { Reaped } from './reaper.ts'
 import { ServerBuilder } from './server-builder.ts'
-import type { BuilderParts, TransportEvents } from './server-builder.ts'
-import { LocalSession } from './session.ts'
+import type { BuilderParts } from './server-builder.ts'
+import type { LocalSession } from './session.ts'
 import type { Full, SessionStore } from './store.ts'
-import { within } from '../bounds/within.ts'
-
-/** Why a session ended. */
-export type Ended = Reaped
-  /** DELETE, or `close` of this node. */
-  | 'requested'
-  /** A close that was asked for on another node. */
-  | 'requested_elsewhere'
-  /** The server object closed its connection. */
-  | 'server_closed'
-  /** The directory names another owner. */
-  | 'taken'
-  /** This node shut down. */
-  | 'shutdown'
-  /** Given up while this node drained, for others to adopt. */
-  | 'handed_over'
-
-/** What the application is told about a session that this node has taken over. */
-export interface AdoptedSession {
-  sessionId: string
-  /** What `createServer` returned; the client's initialize, log level and subscriptions have been replayed into it. */
-  server: McpServerLike
-  /** The record as the lost node left it. */
-  record: SessionRecord
-  /** The last `session.state` that was set. */
-  state: unknown
-}
-
-/** A session that is being moved here. */
-export interface Arrival {
-  /** The node's epoch before its record was claimed: should it have passed by now, the session asks whose it is. */
-  readonly epoch: string
-  /** Somebody asked for its end meanwhile. */
-  ended: boolean
-}
-
-/** How often a session asks in a row whether it is still ours. */
-const RECLAIMS = 3
 
 export interface SessionsParts extends BuilderParts {
   node: NodeIdentity
@@ -69,73 +28,114 @@ export interface SessionsParts extends BuilderParts {
   limits: { idleTimeout: number, firstUseTimeout: number }
 }
 
-/** Everything a session goes through on this node, from initialize to its end. */
+/**
+ * The sessions of this node: those that are here, and what becomes of them.
+ * What is more than a look at the store is done by four parts, which say what
+ * their methods mean: Openings and Arrivals bring sessions here, Ownership
+ * knows whether they may be served, Departures ends them.
+ */
 export class Sessions implements DirectoryOwner {
   readonly node: NodeIdentity
-  readonly opened = { count: 0 }
-  readonly adopted = { count: 0 }
-  readonly ended: Record<Ended, number> = {
-    requested: 0, requested_elsewhere: 0, server_closed: 0, taken: 0, shutdown: 0, handed_over: 0, idle: 0, never_used: 0
-  }
-
-  /**
-   * `draining`: out of the pool, still taking what arrives. `closing`: no new
-   * sessions. `superseded`: nothing is served, another process has this id.
-   */
-  state: 'open' | 'draining' | 'closing' | 'superseded' = 'open'
-  readonly #parts: SessionsParts
-  readonly #builder: ServerBuilder
   readonly #store: SessionStore
   readonly #directory: SessionDirectory
-  /** Sessions that are being given up, and what settles when they are. */
-  readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
-  readonly #arriving = new Map<string, Arrival>()
-  /** What the directory is still to be told of the sessions that the end of this node has ended. */
-  readonly #last = new Map<string, NewRecord>()
-  /** Questions to the directory whether a session is still ours. */
-  readonly #reclaims = new Map<string, Promise<boolean>>()
-  #unsure = false
+  readonly #lease: SessionsParts['lease']
+  readonly #limits: SessionsParts['limits']
+  readonly #ownership: Ownership
+  readonly #openings: Openings
+  readonly #arrivals: Arrivals
+  readonly #departures: Departures
   #stopReaper = (): void => {}
-  #ended: Promise<void> | undefined
 
   constructor (parts: SessionsParts) {
-    this.#parts = parts
-    this.node = parts.node
-    this.#builder = new ServerBuilder(parts)
-    this.#store = parts.store
-    this.#directory = parts.directory
+    const { node, store, directory, lease, onAdopt, limits, log } = parts
+    const adoptable = lease !== undefined
+    const builder = new ServerBuilder(parts)
+    const ownership = new Ownership({ node, store, directory, lease, log })
+    const departures = new Departures({ node, store, directory, builder, adoptable, log })
+    this.node = node
+    this.#store = store
+    this.#directory = directory
+    this.#lease = lease
+    this.#limits = limits
+    this.#ownership = ownership
+    this.#openings = new Openings({ node, store, directory, builder, ownership, departures, adoptable })
+    this.#arrivals = new Arrivals({ node, store, directory, builder, ownership, departures, lease, onAdopt, log })
+    this.#departures = departures
   }
+
+  // What is here.
 
   get size (): number { return this.#store.size }
   /** Sessions that are being made, or taken over. */
   get expected (): number { return this.#store.expected }
-  get draining (): boolean { return this.state !== 'open' }
-  get room (): number { return this.draining ? 0 : this.#store.room }
-  get leased (): boolean { return this.#parts.lease?.running ?? true }
+  get opened (): number { return this.#openings.count }
+  get adopted (): number { return this.#arrivals.count }
+  get ended (): Record<EndReason, number> { return this.#departures.ended }
+  get state (): Departures['state'] { return this.#departures.state }
   get (id: string): LocalSession | undefined { return this.#store.get(id) }
   has (id: string): boolean { return this.#store.has(id) }
   ids (): Iterable<string> { return this.#store.ids() }
-  /** The epoch under which a session is held here, or is being moved here; undefined when it is neither. */
-  holds (id: string): string | undefined { return (this.#store.get(id) ?? this.#arriving.get(id))?.epoch }
-  /** The id of a session that is held here, or is being moved here, by its digest. */
-  idOf (digest: string): string | undefined { return this.#store.idOf(digest) ?? [...this.#arriving.keys()].find(id => sessionDigest(id) === digest) }
   values (): Iterable<LocalSession> { return this.#store.values() }
-  record (id: string): NewRecord | undefined { return (this.#store.get(id) ?? this.#leaving.get(id)?.session)?.record() ?? this.#last.get(id) }
-  beating (): (gone: boolean) => void { return this.#parts.lease?.beating() ?? (() => {}) }
+  /** The epoch under which a session is held here, or is being moved here; undefined when it is neither. */
+  holds (id: string): string | undefined { return (this.#store.get(id) ?? this.#arrivals.get(id))?.epoch }
+  /** The id of a session that is held here, or is being moved here, by its digest. */
+  idOf (digest: string): string | undefined { return this.#store.idOf(digest) ?? this.#arrivals.idOf(digest) }
+
+  // What else the directory asks, and what it says (see DirectoryOwner).
+
+  get draining (): boolean { return this.state !== 'open' }
+  get room (): number { return this.draining ? 0 : this.#store.room }
+  get leased (): boolean { return this.#lease?.running ?? true }
+  /** Also of a session that is being given up, and of one that the end of this node has ended. */
+  record (id: string): NewRecord | undefined { return this.#store.get(id)?.record() ?? this.#departures.record(id) }
+  beating (): (gone: boolean) => void { return this.#lease?.beating() ?? (() => {}) }
+  superseded (): void { this.#departures.superseded() }
 
   kept (id: string, epoch: string): void {
     const session = this.#store.get(id)
     if (session !== undefined) session.epoch = epoch
   }
 
+  /** The close sets and the directory's answers arrive here. */
+  end (id: string, why: 'closed' | 'taken'): void {
+    this.#arrivals.callOff(id)
+    const session = this.#store.get(id)
+    if (session !== undefined) this.finish(session, why === 'closed' ? 'requested_elsewhere' : 'taken')
+  }
+
+  /** Joins the cluster; from then on sessions that nobody uses end. */
   async start (): Promise<void> {
     await this.#directory.start(this)
     this.#stopReaper = startReaper({
       sessions: () => this.#store.values(),
-      limits: this.#parts.limits,
+      limits: this.#limits,
       onDue: (session, why) => this.finish(session, why),
       onKept: session => this.#directory.touch(session.id)
     })
+  }
+
+  // How sessions come.
+
+  open (initialize: Initialize): Promise<Full | 'node_closing' | undefined> {
+    return this.#openings.open(initialize)
+  }
+
+  expect (record: SessionRecord): Arrival | undefined {
+    return this.#arrivals.expect(record)
+  }
+
+  adopt (record: SessionRecord, arrival: Arrival, incoming: Incoming): Promise<LocalSession | undefined> {
+    return this.#arrivals.adopt(record, arrival, incoming)
+  }
+
+  arrived (record: SessionRecord, here: boolean): void {
+    this.#arrivals.arrived(record, here)
+  }
+
+  // What each request of a session asks.
+
+  secured (session: LocalSession): Promise<boolean> | undefined {
+    return this.#ownership.secured(session)
   }
 
   /** The session was used by its client. */
@@ -145,238 +145,13 @@ export class Sessions implements DirectoryOwner {
     this.#directory.touch(session.id)
   }
 
-  /**
-   * Whether a local session is still this node's. Undefined: beyond doubt, or nobody can say. False: it has been ended
-   * here. A directory that does not answer leaves it ours: availability over exclusivity. While it is known not to, it
-   * is not asked for each request.
-   */
-  secured (session: LocalSession): Promise<boolean> | undefined {
-    const { lease } = this.#parts
-    if (lease === undefined || lease.holds(session.epoch)) return undefined
-    if (this.#directory.away(session.id)) {
-      this.#heard(false)
-      return undefined
-    }
-    let asked = this.#reclaims.get(session.id)
-    if (asked === undefined) {
-      asked = this.#reclaim(session).finally(() => this.#reclaims.delete(session.id))
-      this.#reclaims.set(session.id, asked)
-    }
-    return asked
+  // How sessions go, and the node.
+
+  finish (session: LocalSession, why: SingleEnd, by?: Remover): void {
+    this.#departures.finish(session, why, by)
   }
 
-  async #reclaim (session: LocalSession): Promise<boolean> {
-    let outcome: Awaited<ReturnType<SessionDirectory['reclaim']>> = 'unanswered'
-    for (let i = 0; i < RECLAIMS; i++) {
-      outcome = await this.#directory.reclaim(session.id)
-      if (outcome !== 'kept' || this.#parts.lease!.holds(session.epoch)) break
-      // The answer is old: this process was paused before it heard it, and others may have taken the session since.
-      outcome = 'unanswered'
-    }
-    this.#heard(outcome !== 'unanswered')
-    return outcome !== 'lost' && this.#store.get(session.id) === session
-  }
-
-  /** Whether the directory says whose the sessions are that are served. */
-  #heard (answered: boolean): void {
-    if (!answered && !this.#unsure) {
-      this.#parts.log.warn({ node: this.node.id }, 'the lease of this node has lapsed and the directory does not answer: its sessions are served all the same; if another node took them for orphans, they have two owners until it does')
-    }
-    this.#unsure = !answered
-  }
-
-  /**
-   * Makes a session of an initialize request and answers it. Says what is in
-   * the way instead, if a cap or this node's end is. `onOpened` gets the id before the answer's
-   * headers are sent.
-   * @throws ServerFailedError when createServer or the server's connect fails.
-   */
-  async open ({ request, message, principal, exchange, extra, onOpened }: {
-    request: FastifyRequest
-    message: JsonRpcRequest
-    principal: Principal | undefined
-    exchange: Exchange
-    extra: MessageExtra
-    onOpened: (id: string) => void
-  }): Promise<Full | 'node_closing' | undefined> {
-    const key = principalKey(principal)
-    const full = this.#store.reserve(key)
-    if (full !== undefined) return full
-    const id = newSessionId(this.node.tag)
-    let server: McpServerLike
-    let session: LocalSession | undefined
-    // The transport keeps its callbacks for life, and through them whatever
-    // they name: let go of, or each session would hold its first request.
-    let opening: { message: JsonRpcRequest, onOpened: (id: string) => void } | undefined = { message, onOpened }
-    const transport = this.#builder.transport({
-      sessionId: id,
-      onInitialized: async () => {
-        const { message, onOpened } = opening!
-        opening = undefined
-        const { name, version } = message.params!['clientInfo'] as { name: string, version: string }
-        session = new LocalSession({ ...this.#common(transport, server, principal), clientInfo: { name, version }, initialize: this.#replayable(message) })
-        this.#store.add(session)
-        this.opened.count++
-        onOpened(id)
-        await this.#directory.add(session.record())
-      },
-      onInitializeFailed: () => {
-        this.#store.unreserve(key)
-        this.#builder.discard(id, server)
-      },
-      ...this.#adoptable(() => session)
-    })
-    transport.onclose = () => { if (session !== undefined) this.finish(session, 'server_closed') }
-    try {
-      server = await this.#builder.server(transport, request, principal)
-    } catch (error) {
-      this.#store.unreserve(key)
-      throw error
-    }
-    // A session that opened now would outlive its node, its record with it.
-    if (this.#ended !== undefined || this.state === 'superseded') {
-      this.#store.unreserve(key)
-      this.#builder.discard(id, server)
-      return 'node_closing'
-    }
-    transport.post([message], false, exchange, extra)
-    return undefined
-  }
-
-  /** Takes a place for a session that moves here, before its record is claimed; undefined when there is none. */
-  expect ({ id, principal }: SessionRecord): Arrival | undefined {
-    if (!this.#store.reserveMoved(principal)) return undefined
-    const arrival = { epoch: this.node.epoch, ended: false }
-    this.#arriving.set(id, arrival)
-    return arrival
-  }
-
-  /** It has come, or will not: then its place is given back. */
-  arrived ({ id, principal }: SessionRecord, here: boolean): void {
-    this.#arriving.delete(id)
-    if (!here) this.#store.unreserve(principal)
-  }
-
-  /**
-   * Makes a session of a claimed record, in its reserved place: a new server is
-   * told what the client told the lost one. Undefined: look again, its end was asked for meanwhile, or the claim is old.
-   * @throws when it cannot be; the record and the place are the caller's to give back.
-   */
-  async adopt (record: SessionRecord, arrival: Arrival, { request, principal, extra }: { request: FastifyRequest, principal: Principal | undefined, extra: MessageExtra }): Promise<LocalSession | undefined> {
-    const { id, replay, protocolVersion, clientInfo, createdAt, state } = record
-    let session: LocalSession | undefined
-    const transport = this.#builder.transport({
-      sessionId: id,
-      ...this.#adoptable(() => session)
-    })
-    let closed = false
-    // Before the server connects: the SDK keeps what it finds, and adds its own.
-    transport.onclose = () => {
-      closed = true
-      if (session !== undefined) this.finish(session, 'server_closed')
-    }
-    const server = await this.#builder.server(transport, request, principal)
-    try {
-      // Paused since the claim: the session, and its events, may be somebody else's by now.
-      if (this.#parts.lease?.holds(arrival.epoch) === false) return undefined
-      // Made up for before the next event is stored.
-      await transport.takeOver().catch(err => this.#parts.log.warn({ err, session: shortId(id) }, 'the events of an adopted session could not be taken over yet'))
-      await transport.replay(replay!, protocolVersion, extra)
-      const adopted = new LocalSession({ ...this.#common(transport, server, principal), clientInfo, createdAt, state, initialize: replay!.initialize })
-      adopted.epoch = arrival.epoch
-      adopted.used = true
-      await this.#parts.onAdopt?.({ sessionId: id, server, record, state: adopted.state })
-      if (this.#ended !== undefined) throw new Error('this node is shutting down')
-      if (closed) throw new Error('the server closed its connection')
-      if (arrival.ended) return undefined
-      session = adopted
-      this.#store.add(adopted)
-      this.adopted.count++
-      return adopted
-    } finally {
-      if (session === undefined) {
-        await transport.close()
-        await this.#builder.close(id, server)
-      }
-    }
-  }
-
-  #common (transport: StreamableHttpTransport, server: McpServerLike, principal: Principal | undefined) {
-    return {
-      id: transport.sessionId, transport, server, principal, principalKey: principalKey(principal), changed: this.#changed
-    }
-  }
-
-  /** What the transport of a session needs that others may take over. */
-  #adoptable (session: () => LocalSession | undefined): Pick<TransportEvents, 'secured' | 'remember'> {
-    if (this.#parts.lease === undefined) return {}
-    return {
-      secured: () => {
-        const open = session()
-        return open && this.secured(open)
-      },
-      remember: () => {
-        const open = session()
-        if (open !== undefined) this.#directory.changed(open.id)
-      }
-    }
-  }
-
-  readonly #changed = (id: string): void => { this.#directory.changed(id) }
-
-  #replayable ({ params }: JsonRpcRequest): string | undefined {
-    return this.#parts.lease === undefined ? undefined : initializeForReplay(params)
-  }
-
-  /** Ends a local session; `by`: who asked for it here. Whoever asked elsewhere has cleaned the record up already. */
-  finish (session: LocalSession, why: Ended, by?: Remover): void {
-    if (!this.#store.delete(session)) return
-    this.ended[why]++
-    this.#parts.log.debug({ session: shortId(session.id), why }, 'mcp session ended')
-    if (why !== 'requested_elsewhere' && why !== 'taken' && why !== 'shutdown') this.#directory.release(session.id, by)
-    // Whoever took it goes on with its events.
-    if (why !== 'taken') this.#forgetEvents(session)
-    this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
-  }
-
-  /** The close sets and the directory's answers arrive here. */
-  end (id: string, why: 'closed' | 'taken'): void {
-    const arrival = this.#arriving.get(id)
-    if (arrival !== undefined) arrival.ended = true
-    const session = this.#store.get(id)
-    if (session !== undefined) this.finish(session, why === 'closed' ? 'requested_elsewhere' : 'taken')
-  }
-
-  superseded (): void {
-    this.state = 'superseded'
-    this.#parts.log.error({ node: this.node.id }, 'another process claimed this node\'s id: this one stops serving; give each process its own node.id')
-    for (const session of this.#store.values()) this.finish(session, 'taken')
-  }
-
-  /** Settles when a session that is being given up has been; undefined when it isn't one. */
-  leaving (id: string): Promise<void> | undefined {
-    return this.#leaving.get(id)?.left
-  }
-
-  /** Where an id stands for somebody whose session is not here. */
-  locateElsewhere (id: string, how?: { fresh?: boolean }): Promise<Location> {
-    return this.#directory.locate(id, how)
-  }
-
-  /** Where an id stands, this node included. */
-  async locate (id: string): Promise<{ status: 'local' } | Location> {
-    return this.#store.has(id) ? { status: 'local' } : this.#directory.locate(id)
-  }
-
-  nodes (): Promise<NodeStatus[]> {
-    return this.#directory.nodes()
-  }
-
-  list (page: { cursor?: string | undefined, limit: number }): Promise<{ sessions: SessionRecord[], cursor?: string }> {
-    return this.#directory.list(page)
-  }
-
-  /** A close that was asked for, wherever the session lives. */
+  /** A close that somebody asked for, wherever the session lives. */
   async close (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     const session = this.#store.get(id)
     const asked = session !== undefined && mayRemove(by, { principal: session.principalKey })
@@ -385,72 +160,20 @@ export class Sessions implements DirectoryOwner {
     return 'removed'
   }
 
-  /** Says how far this node is on its way out, to the other nodes and the proxy as well. */
   leave (state: 'draining' | 'closing'): void {
-    if (this.state === 'superseded' || this.state === state) return
-    this.state = state
-    this.#directory.announce()
+    this.#departures.leave(state)
   }
 
-  /**
-   * Gives sessions up, for other nodes to adopt. Requests that arrive meanwhile wait until the
-   * directory says so, within `bound` milliseconds; calls in flight end with an error.
-   */
-  async handOver (sessions: LocalSession[], bound: number): Promise<void> {
-    const mine = sessions.filter(session => this.#store.delete(session))
-    if (mine.length === 0) return
-    const left = this.#giveUp(mine, bound)
-    for (const session of mine) this.#leaving.set(session.id, { session, left })
-    await left
+  handOver (sessions: LocalSession[], bound: number): Promise<void> {
+    return this.#departures.handOver(sessions, bound)
   }
 
-  async #giveUp (sessions: LocalSession[], bound: number): Promise<void> {
-    // Not before the sessions are known to be leaving: their records are still read.
-    await Promise.resolve()
-    for (const session of sessions) session.transport.endStreams()
-    await this.#directory.giveUp(sessions.map(session => session.id), bound)
-    for (const session of sessions) {
-      this.#leaving.delete(session.id)
-      this.ended.handed_over++
-      this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
-    }
+  leaving (id: string): Promise<void> | undefined {
+    return this.#departures.leaving(id)
   }
 
-  /**
-   * Ends every session and cleans the directory, each within `bound`
-   * milliseconds and neither waiting for the other: Redis is cleaned whatever
-   * the local close does (ADR-0066). Called again, it returns the same promise.
-   */
   shutdown (bound: number): Promise<void> {
-    this.#ended ??= this.#shutdown(bound)
-    return this.#ended
-  }
-
-  async #shutdown (bound: number): Promise<void> {
     this.#stopReaper()
-    const sessions = [...this.#store.values()]
-    const ids = sessions.map(session => session.id)
-    const giveUp = this.#parts.lease !== undefined
-    const closed = sessions.map(session => {
-      if (giveUp) this.#last.set(session.id, session.record())
-      this.#store.delete(session)
-      this.ended.shutdown++
-      return this.#close(session)
-    })
-    if (!giveUp) for (const session of sessions) this.#forgetEvents(session)
-    const [left] = await Promise.all([
-      this.#directory.stop(ids, bound, { giveUp }),
-      within(bound, Promise.all(closed))
-    ])
-    if (left > 0) this.#parts.log.warn({ left }, 'session records were left in the directory; they expire by themselves')
-  }
-
-  #forgetEvents ({ id, transport }: LocalSession): void {
-    transport.forgetEvents().catch(error => this.#parts.log.warn({ err: error, session: shortId(id) }, 'the events of an mcp session were left in the event store; they expire by themselves'))
-  }
-
-  async #close (session: LocalSession): Promise<void> {
-    await session.transport.close()
-    await this.#builder.close(session.id, session.server)
+    return this.#departures.shutdown(bound)
   }
 }

@@ -11,7 +11,7 @@ t.test('a session that arrived after its record was read is not adopted a second
   const sessions = {
     node: { id: 'here' },
     get: () => held,
-    expect: () => ({ epoch: 'here.0', ended: false }),
+    expect: () => ({ epoch: 'here.0', unwanted: false }),
     arrived: () => {},
     adopt: async () => { held = {}; return held }
   } as unknown as AdoptionParts['sessions']
@@ -29,7 +29,7 @@ t.test('a session whose end is asked for while it is adopted is looked for once 
   const sessions = {
     node: { id: 'here' },
     get: () => undefined,
-    expect: () => ({ epoch: 'here.0', ended: false }),
+    expect: () => ({ epoch: 'here.0', unwanted: false }),
     arrived: (_record: SessionRecord, here: boolean) => { came.push(here) },
     adopt: async () => undefined
   } as unknown as AdoptionParts['sessions']
@@ -43,7 +43,7 @@ t.test('a session whose end is asked for while it is adopted is looked for once 
 
 t.test('an application that takes for ever holds nothing up: the adoption fails, and what comes of it later is not wanted', async t => {
   const record = { id: 'tag.session', node: 'there', epoch: 'epoch.0', adoptionFailures: 0 } as SessionRecord
-  const arrival = { epoch: 'here.0', ended: false }
+  const arrival = { epoch: 'here.0', unwanted: false }
   const sessions = {
     node: { id: 'here' },
     get: () => undefined,
@@ -56,5 +56,5 @@ t.test('an application that takes for ever holds nothing up: the adoption fails,
   const adoption = new Adoption({ sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, log: keptLog() as unknown as AdoptionParts['log'], bound: 10 })
   t.match(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1]), { outcome: 'failed', error: /longer than 10 ms/ })
   t.equal(unclaimed, 1)
-  t.ok(arrival.ended)
+  t.ok(arrival.unwanted)
 })

@@ -98,15 +98,15 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     await until('the session is orphaned', async () => (await b!.directory.locate(record.id)).status === 'orphaned')
   })
 
-  t.test('release deletes our own record alone', async t => {
+  t.test('discard deletes our own record alone', async t => {
     const { nodes: [a, b] } = await nodes(t, identity('a'), identity('b'))
     const ours = a!.node.open()
     const theirs = b!.node.open()
     await a!.directory.add(ours)
     await b!.directory.add(theirs)
     a!.node.sessions.delete(ours.id)
-    a!.directory.release(theirs.id)
-    a!.directory.release(ours.id)
+    a!.directory.discard(theirs.id)
+    a!.directory.discard(ours.id)
     await until('our record is gone', async () => (await a!.directory.list({ limit: 10 })).sessions.every(({ id }) => id !== ours.id))
     t.strictSame(await b!.directory.locate(ours.id), { status: 'unknown' })
     t.equal((await a!.directory.locate(theirs.id)).status, 'misrouted')
@@ -141,7 +141,7 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     t.equal(await b!.directory.claim(seen), 'claimed')
     b!.node.adopt(seen)
     a!.node.sessions.delete(record.id)
-    a!.directory.release(record.id, { principal: 'issuer|ann' })
+    a!.directory.discard(record.id, { principal: 'issuer|ann' })
     await until('it ends there', () => b!.node.ended.length > 0)
     t.strictSame(b!.node.ended, [[record.id, 'closed']])
     await until('nobody knows it any more', async () => await statusOf(a!.directory, record.id) === 'unknown')
@@ -381,8 +381,8 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     }
     t.equal(await statusOf(b!.directory, stays.id), 'misrouted')
     t.equal(await a!.directory.reclaim(first.id), 'lost')
-    a!.directory.release(second.id)
-    a!.directory.release(stays.id)
+    a!.directory.discard(second.id)
+    a!.directory.discard(stays.id)
     await until('its own is deleted', async () => await statusOf(b!.directory, stays.id) === 'unknown')
     const seen = await recordOf(b!.directory, first.id)
     t.equal(seen.released, true)

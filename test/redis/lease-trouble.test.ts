@@ -234,7 +234,7 @@ t.test('what could not be given up in time is given up later, though its node ha
   a.directory.changed(changed.id)
   await a.directory.giveUp([changed.id, closed.id], 100)
   gone()
-  a.directory.release(closed.id, { principal: 'issuer|ann' })
+  a.directory.discard(closed.id, { principal: 'issuer|ann' })
   // Comes back empty.
   await server.start()
   await until('it is given up', () => released(changed.id))

@@ -45,7 +45,7 @@ async function setUp (t: Test) {
   const left = async () => [await raw.zrange(keys.index('a'), 0, '-1'), await raw.keys(keys.session('*'))]
   const end = (id: string) => {
     owner.sessions.delete(id)
-    keeper.release(id)
+    keeper.discard(id)
   }
   return { raw, keys, owner, link, failures, records, keeper, left, end }
 }
@@ -69,7 +69,7 @@ t.test('a session that ends between the renewal of its record and that of the in
     end(id)
     await keeper.flush()
     link.go()
-    await until('it is deleted', () => !keeper.releasing(id))
+    await until('it is deleted', () => !keeper.discarding(id))
     t.strictSame(await left(), NOTHING, late ? `${by}, unanswered` : by)
   }
 })
@@ -83,7 +83,7 @@ t.test('nor does one that ends while its record is written, or claimed', async t
   end(opened)
   await keeper.flush()
   link.go()
-  await until('it is deleted', () => !keeper.releasing(opened))
+  await until('it is deleted', () => !keeper.discarding(opened))
   t.strictSame(await left(), NOTHING)
 
   const adopted = owner.open().id
@@ -95,7 +95,7 @@ t.test('nor does one that ends while its record is written, or claimed', async t
   end(adopted)
   await keeper.flush()
   link.go()
-  await until('it is deleted', () => !keeper.releasing(adopted))
+  await until('it is deleted', () => !keeper.discarding(adopted))
   t.strictSame(await left(), NOTHING)
 })
 
@@ -112,7 +112,7 @@ t.test('of several writes that are on their way, the last that settles counts', 
   end(id)
   await keeper.flush()
   first!()
-  await until('it is deleted', () => !keeper.releasing(id))
+  await until('it is deleted', () => !keeper.discarding(id))
   t.strictSame(await left(), NOTHING)
 })
 

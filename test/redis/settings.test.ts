@@ -66,7 +66,7 @@ async function everything (t: TestLike, connected: () => Redis): Promise<void> {
   if (await b.directory.remove(three.id, { principal: 'issuer|ann' }) !== 'removed') throw new Error('not removed')
   await until('the owner ended it', () => a.node.ended.length === 1)
   a.node.sessions.delete(four.id)
-  a.directory.release(four.id)
+  a.directory.discard(four.id)
   // An index that is short, and a round of the sweeper.
   const link = new Link(connected(), silent)
   if (!await link.connected(5000)) throw new Error('not connected')

@@ -101,9 +101,9 @@ t.test('while Redis hangs nothing is issued, and all is done when it goes on', a
   const client = connect(t, server)
   const a = await startNode(t, client, { keyPrefix })
   const b = await startNode(t, connect(t, server), { keyPrefix })
-  const [early, released] = [a.node.open(), a.node.open()]
+  const [early, discarded] = [a.node.open(), a.node.open()]
   await a.directory.add(early)
-  await a.directory.add(released)
+  await a.directory.add(discarded)
   server.pause()
   t.equal(await a.directory.add(a.node.open()), false)
   // One beat of two commands and that write of two may be on their way.
@@ -113,8 +113,8 @@ t.test('while Redis hangs nothing is issued, and all is done when it goes on', a
   const late = Array.from({ length: 500 }, () => a.node.open())
   t.ok((await Promise.all(late.map(record => a.directory.add(record)))).every(written => !written))
   for (const { id } of late) a.directory.touch(id)
-  a.node.sessions.delete(released.id)
-  a.directory.release(released.id)
+  a.node.sessions.delete(discarded.id)
+  a.directory.discard(discarded.id)
   for (let i = 0; i < 100; i++) await t.rejects(a.directory.locate(newSessionId(a.node.identity.tag)), UNAVAILABLE)
   const theirs = newSessionId(b.node.identity.tag)
   t.equal(await a.directory.remove(theirs, 'any'), 'queued')
@@ -123,7 +123,7 @@ t.test('while Redis hangs nothing is issued, and all is done when it goes on', a
   for (const { id } of [early, late[0]!, late.at(-1)!]) {
     await until('a record is there', async () => await status(b.directory, id) === 'misrouted')
   }
-  await until('the released one is gone', async () => await status(b.directory, released.id) === 'unknown')
+  await until('the discarded one is gone', async () => await status(b.directory, discarded.id) === 'unknown')
 })
 
 t.test('a session that ended while its write was unanswered leaves nothing behind', async t => {
@@ -134,7 +134,7 @@ t.test('a session that ended while its write was unanswered leaves nothing behin
   const record = a.node.open()
   t.equal(await a.directory.add(record), false)
   a.node.sessions.delete(record.id)
-  a.directory.release(record.id)
+  a.directory.discard(record.id)
   server.resume()
   const raw = connect(t, server)
   const later = a.node.open()

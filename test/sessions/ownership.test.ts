@@ -2,11 +2,11 @@ import t from 'tap'
 import type { SessionEventStore } from '../../lib/transport/mcp-server.ts'
 import type { SessionDirectory } from '../../lib/directory/directory.ts'
 import type { SessionRecord } from '../../lib/directory/record.ts'
+import { Incoming } from '../../lib/sessions/incoming.ts'
 import { Sessions } from '../../lib/sessions/sessions.ts'
 import type { SessionsParts } from '../../lib/sessions/sessions.ts'
 import { SessionStore } from '../../lib/sessions/store.ts'
 import { AnswerWait } from '../../lib/transport/calls/answer-wait.ts'
-import { MessageExtra } from '../../lib/transport/extra.ts'
 import { KeepAlive } from '../../lib/transport/streams/keep-alive.ts'
 import { Unsent } from '../../lib/http/unsent.ts'
 import { StreamableHttpTransport } from '../../lib/transport/transport.ts'
@@ -31,7 +31,7 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
       return 0
     },
     changed: () => {},
-    release: () => {},
+    discard: () => {},
     away: () => away,
     reclaim: async (id: string) => {
       asked.push(id)
@@ -75,7 +75,7 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
     log: parts
   })
   const record: SessionRecord = { ...new FakeNode(identity('b')).open(), node: 'b', epoch: 'b.0', lastSeenAt: 0, adoptionFailures: 0 }
-  const wanted = { request: {} as any, principal: undefined, extra: new MessageExtra(HTTP, undefined) }
+  const wanted = new Incoming(HTTP as never, {} as never)
   /** One that is adopted while the lease runs, before `lapsed` says otherwise. */
   const adopted = async () => {
     lease.lapsed = false

@@ -11,8 +11,8 @@ import { unavailable } from '../link/unavailable.ts'
 
 export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, owners: OwnerCache }
 
-/** `by`: who asks. `fresh`: forget what is remembered. `releasing`: we are about to delete its record. `closing`: who has asked for its end, and is still to get it. */
-export interface How { by?: string | undefined, fresh: boolean, releasing: boolean, closing: Remover[] }
+/** `by`: who asks. `fresh`: forget what is remembered. `discarding`: we are about to delete its record. `closing`: who has asked for its end, and is still to get it. */
+export interface How { by?: string | undefined, fresh: boolean, discarding: boolean, closing: Remover[] }
 
 /**
  * Where an id stands that is not local.
@@ -35,9 +35,9 @@ export async function locate (parts: LocateParts, id: string, how: How): Promise
   }
 }
 
-async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { by, fresh, releasing, closing }: How): Promise<Location> {
+async function look ({ node, reader, registry, doubt }: LocateParts, id: string, { by, fresh, discarding, closing }: How): Promise<Location> {
   const record = await reader.read(id, by, fresh)
-  if (record === undefined) return closing.length > 0 || releasing ? { status: 'unknown', ended: true } : { status: 'unknown' }
+  if (record === undefined) return closing.length > 0 || discarding ? { status: 'unknown', ended: true } : { status: 'unknown' }
   if (closing.some(by => mayRemove(by, record))) return { status: 'unknown', ended: true }
   const orphaned = (): Location => {
     if (doubt.refused) throw unavailable('Redis refuses what this node writes, so nobody can take the session', doubt.left)
@@ -45,7 +45,7 @@ async function look ({ node, reader, registry, doubt }: LocateParts, id: string,
   }
   if (record.released) return orphaned()
   // One that we claimed without hearing of it, or are rid of.
-  if (isOf(node, record)) return releasing ? { status: 'unknown', ended: true } : orphaned()
+  if (isOf(node, record)) return discarding ? { status: 'unknown', ended: true } : orphaned()
   const asked = performance.now()
   const owner = await registry.owner(record.node, record.epoch, fresh)
   // Who was reached by our url before us is gone, though its heartbeat may not have ended yet.

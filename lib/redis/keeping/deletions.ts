@@ -6,8 +6,8 @@ import type { OwnRecords } from './own-records.ts'
 /** What `settled` waits for writes that are on their way, in milliseconds. */
 const SETTLE_BOUND = 1000
 const BATCH = 500
-/** More releases than this are left to expire. */
-const RELEASES = 100_000
+/** More discards than this are left to expire. */
+const DISCARDS = 100_000
 
 export interface DeletionsParts {
   link: Pick<Link, 'ready'>
@@ -26,7 +26,7 @@ export interface DeletionsParts {
 export class Deletions {
   readonly #parts: DeletionsParts
   /** Sessions whose record is to be deleted, and who asked for it, if somebody did. */
-  readonly #releases = new Map<string, Remover | undefined>()
+  readonly #discards = new Map<string, Remover | undefined>()
   /** Sessions that are others' by now: all that is left of them is in our index. */
   readonly #strays = new Set<string>()
   /** Writes that the client has not settled yet, by session. */
@@ -48,7 +48,7 @@ export class Deletions {
       all.then(() => {
         if (this.#writing.get(id) !== all) return
         this.#writing.delete(id)
-        if (this.#releases.has(id) || this.#strays.has(id)) this.#flushSoon()
+        if (this.#discards.has(id) || this.#strays.has(id)) this.#flushSoon()
       }).catch(this.#parts.onFailed)
     }
   }
@@ -59,9 +59,9 @@ export class Deletions {
   }
 
   /** The record of a session is to be deleted. `by`: somebody asked for that. */
-  release (id: string, by?: Remover): void {
-    if (this.#releases.size >= RELEASES) this.#releases.delete(this.#releases.keys().next().value!)
-    this.#releases.set(id, by ?? this.#releases.get(id))
+  discard (id: string, by?: Remover): void {
+    if (this.#discards.size >= DISCARDS) this.#discards.delete(this.#discards.keys().next().value!)
+    this.#discards.set(id, by ?? this.#discards.get(id))
     this.#flushSoon()
   }
 
@@ -73,20 +73,20 @@ export class Deletions {
 
   /** A record is about to be claimed: it is not the one that was to be deleted. False: it is, somebody asked for that. */
   claiming (id: string): boolean {
-    if (this.#releases.get(id) !== undefined) return false
-    this.#releases.delete(id)
+    if (this.#discards.get(id) !== undefined) return false
+    this.#discards.delete(id)
     this.#strays.delete(id)
     return true
   }
 
   /** Whether the record of an id is about to be deleted. */
   has (id: string): boolean {
-    return this.#releases.has(id)
+    return this.#discards.has(id)
   }
 
   /** Who has asked for the end of a session whose record is about to be deleted. */
   askedBy (id: string): Remover | undefined {
-    return this.#releases.get(id)
+    return this.#discards.get(id)
   }
 
   /** Deletes what nothing holds. What fails stays. */
@@ -94,7 +94,7 @@ export class Deletions {
     if (this.#flushing) return
     this.#flushing = true
     try {
-      await this.#inBatches(this.#releases, async ids => await this.#drop(ids) > 0)
+      await this.#inBatches(this.#discards, async ids => await this.#drop(ids) > 0)
       await this.#inBatches(this.#strays, ids => this.#unlist(ids))
     } finally {
       this.#flushing = false
@@ -110,7 +110,7 @@ export class Deletions {
   /** Deletes these and what is left, until `deadline` (performance.now()). Returns how many records are left. */
   async clear (ids: string[], deadline: number): Promise<number> {
     this.close()
-    const all = [...new Set([...ids, ...this.#releases.keys()])]
+    const all = [...new Set([...ids, ...this.#discards.keys()])]
     await this.settled(deadline - performance.now())
     let left = all.length
     for (let at = 0; at < all.length; at += BATCH) {
@@ -147,12 +147,12 @@ export class Deletions {
   /** Returns how many are dealt with. */
   async #drop (ids: string[], bound?: number): Promise<number> {
     const { records, onOthers } = this.#parts
-    const { done, others } = await records.drop(ids.map(id => ({ id, asked: this.#releases.get(id) !== undefined })), bound)
+    const { done, others } = await records.drop(ids.map(id => ({ id, asked: this.#discards.get(id) !== undefined })), bound)
     const untold = new Set(others.filter(id => {
-      const by = this.#releases.get(id)
+      const by = this.#discards.get(id)
       return by !== undefined && !onOthers(id, by)
     }))
-    for (const id of done) if (!untold.has(id)) this.#releases.delete(id)
+    for (const id of done) if (!untold.has(id)) this.#discards.delete(id)
     return done.length - untold.size
   }
 }

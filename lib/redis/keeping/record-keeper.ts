@@ -108,14 +108,14 @@ export class RecordKeeper {
     for (const id of this.#owner.ids()) this.#due.add(id)
   }
 
-  release (id: string, by?: Remover): void {
+  discard (id: string, by?: Remover): void {
     this.#forget(id)
     this.#leaving.forget(id)
-    this.#deletions.release(id, by)
+    this.#deletions.discard(id, by)
   }
 
   /** Whether the record of an id is about to be deleted. */
-  releasing (id: string): boolean {
+  discarding (id: string): boolean {
     return this.#deletions.has(id)
   }
 
@@ -168,7 +168,7 @@ export class RecordKeeper {
     this.#changes.stop()
   }
 
-  /** Deletes the records of these sessions and of those released, until `deadline` (performance.now()), and writes none any more. Returns how many are left. */
+  /** Deletes the records of these sessions and of those discarded, until `deadline` (performance.now()), and writes none any more. Returns how many are left. */
   async clear (ids: string[], deadline: number): Promise<number> {
     this.close()
     return await this.#deletions.clear(ids, deadline)

@@ -25,7 +25,7 @@ export class FakeDirectory implements SessionDirectory {
   readonly #parts: DirectoryParts
   readonly #link: FakeLink
   readonly #due = new Set<string>()
-  readonly #releases = new Map<string, Remover | undefined>()
+  readonly #discards = new Map<string, Remover | undefined>()
   readonly #removals = new Map<string, Remover>()
   readonly #seen = new Map<string, NodeStatus>()
   readonly #owners = new Map<string, { at: number, location: Location }>()
@@ -78,8 +78,8 @@ export class FakeDirectory implements SessionDirectory {
     await Promise.race([this.#leased(), this.#link.wait(LEASE)])
     if (!this.#owner.leased) throw new DirectoryUnavailableError('this node could not say that it is alive')
     this.#owners.delete(record.id)
-    if (this.#releases.get(record.id) !== undefined) return 'lost'
-    this.#releases.delete(record.id)
+    if (this.#discards.get(record.id) !== undefined) return 'lost'
+    this.#discards.delete(record.id)
     const { epoch } = this.#parts.node
     if (!await this.#link.reading(scripts => scripts.claim(record, epoch))) return 'lost'
     this.#kept(record.id, epoch)
@@ -96,9 +96,9 @@ export class FakeDirectory implements SessionDirectory {
     for (const id of ids) this.#due.delete(id)
   }
 
-  release (id: string, by?: Remover): void {
+  discard (id: string, by?: Remover): void {
     this.#due.delete(id)
-    this.#releases.set(id, by ?? this.#releases.get(id))
+    this.#discards.set(id, by ?? this.#discards.get(id))
     this.#drop(id)
   }
 
@@ -106,7 +106,7 @@ export class FakeDirectory implements SessionDirectory {
     this.#owners.delete(id)
     if (this.#owner.record(id) !== undefined) {
       this.#owner.end(id, 'closed')
-      this.release(id, by)
+      this.discard(id, by)
       return 'removed'
     }
     const removed = await this.#remove(id).catch(unanswered)
@@ -123,11 +123,11 @@ export class FakeDirectory implements SessionDirectory {
     const record = await this.#link.reading(scripts => scripts.read(id))
     if (record === undefined) {
       const location = this.#absent(asked)
-      return this.#releases.has(id) || this.#removals.has(id) ? { status: 'unknown', ended: true } : location
+      return this.#discards.has(id) || this.#removals.has(id) ? { status: 'unknown', ended: true } : location
     }
-    if (this.#releases.get(id) !== undefined || this.#removals.has(id)) return { status: 'unknown', ended: true }
+    if (this.#discards.get(id) !== undefined || this.#removals.has(id)) return { status: 'unknown', ended: true }
     if (record.released === true) return { status: 'orphaned', record }
-    if (this.#link.scripts.ours(record)) return this.#releases.has(id) ? { status: 'unknown', ended: true } : { status: 'orphaned', record }
+    if (this.#link.scripts.ours(record)) return this.#discards.has(id) ? { status: 'unknown', ended: true } : { status: 'orphaned', record }
     const owner = await this.#link.reading(() => redis.alive(record.node))
     if (owner !== undefined && owner.epoch === record.epoch) {
       const location: Location = { status: 'misrouted', record, tag: owner.tag, url: owner.url, format: owner.format }
@@ -258,7 +258,7 @@ export class FakeDirectory implements SessionDirectory {
     acknowledged(beat.gone)
     for (const id of beat.closed) {
       this.#owner.end(id, 'closed')
-      this.release(id)
+      this.discard(id)
     }
     if (beat.closed.length > 0) this.#link.try(scripts => scripts.closed(beat.closed))
     if (this.#epoch !== this.#parts.node.epoch) {
@@ -272,7 +272,7 @@ export class FakeDirectory implements SessionDirectory {
 
   #flush (): void {
     for (const id of [...this.#due]) if (this.#owner.has(id)) this.#renew(id)
-    for (const id of this.#releases.keys()) this.#drop(id)
+    for (const id of this.#discards.keys()) this.#drop(id)
     for (const id of this.#removals.keys()) this.#remove(id).then(() => this.#removals.delete(id)).catch(unavailable)
   }
 
@@ -303,10 +303,10 @@ export class FakeDirectory implements SessionDirectory {
 
   /** Where somebody asked for it, the others that have it, or may have, are told. */
   #drop (id: string): void {
-    const asked = this.#releases.get(id) !== undefined
+    const asked = this.#discards.get(id) !== undefined
     this.#link.try(scripts => scripts.drop(id, asked)).then(dropped => {
-      const by = this.#releases.get(id)
-      if (dropped !== undefined) this.#releases.delete(id)
+      const by = this.#discards.get(id)
+      if (dropped !== undefined) this.#discards.delete(id)
       if (dropped !== 'others' || by === undefined) return
       this.#removals.set(id, by)
       this.#flush()

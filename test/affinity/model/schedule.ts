@@ -50,7 +50,7 @@ export class Schedule {
     }
     if (this.#model.violations.length === 0) await this.#heal()
     this.counts.unsure = this.#model.unsure
-    for (const node of this.#cluster.nodes) this.counts.adoptions += node.sessions.adopted.count
+    for (const node of this.#cluster.nodes) this.counts.adoptions += node.sessions.adopted
     for (const node of this.#cluster.nodes) if (node.state !== 'dead') node.kill()
   }
 

@@ -50,7 +50,7 @@ t.test('a page goes on where the last one ended though that entry has left', asy
   const { raw, keys, enter, all } = await setUp(t)
   for (const id of ids(20)) await enter('a', 5, id)
   for (const id of ids(20, 'later')) await enter('a', 6, id)
-  // The last entry of each page goes: released, or used again and so at the end.
+  // The last entry of each page goes: discarded, or used again and so at the end.
   let page = 0
   const seen = await all(4, async () => {
     const last = [...ids(20), ...ids(20, 'later')][4 * ++page - 1]

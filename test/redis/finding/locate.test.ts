@@ -22,7 +22,7 @@ t.test('an orphan is unknown where its principal\'s close is still to be carried
     owners: new OwnerCache()
   } as unknown as LocateParts
   const status = async (...closing: Parameters<typeof locate>[2]['closing']) =>
-    (await locate(parts, record.id, { fresh: false, releasing: false, closing })).status
+    (await locate(parts, record.id, { fresh: false, discarding: false, closing })).status
   t.equal(await status(), 'orphaned')
   t.equal(await status({ principal: 'issuer|bob' }), 'orphaned', 'another\'s is not obeyed')
   t.equal(await status({ principal: 'issuer|bob' }, { principal: 'issuer|ann' }), 'unknown')
@@ -40,7 +40,7 @@ t.test('who was reached by our url before us is gone, whatever is left of its he
       doubt: { left: 0, since: () => false },
       owners: new OwnerCache()
     } as unknown as LocateParts
-    return (await locate(parts, record.id, { fresh: false, releasing: false, closing: [] })).status
+    return (await locate(parts, record.id, { fresh: false, discarding: false, closing: [] })).status
   }
   t.equal(await standing(url, url), 'orphaned')
   t.equal(await standing('http://10.0.0.2:3000', url), 'misrouted')
@@ -65,7 +65,7 @@ t.test('what was read in doubt is no evidence when the doubt is over', async t =
   during = raised
   const record = { id, node: 'dead', epoch: 'e.0' }
   const parts = { node, registry, doubt, owners, reader: { read: async () => record } } as unknown as LocateParts
-  const how = { fresh: false, releasing: false, closing: [] }
+  const how = { fresh: false, discarding: false, closing: [] }
   await t.rejects(locate(parts, id, how), UNAVAILABLE)
   during = () => {}
   await after(doubt)
