@@ -4,7 +4,7 @@ import type { Delegation } from '../affinity/delegation.ts'
 import type { AuthInfo, Principal } from '../security/principal.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Unsent } from '../http/unsent.ts'
-import type { Refuse } from './refusal.ts'
+import type { Refuse } from './answers/refusal.ts'
 
 /** What every verb's handler needs. */
 export interface RouteContext {

@@ -1,10 +1,10 @@
 import { DirectoryUnavailableError } from '../errors.ts'
 import type { Addressed, Incoming } from '../sessions/incoming.ts'
-import { isAddressed, isWellFormed } from './admission.ts'
+import { isAddressed, isWellFormed } from './checks/admission.ts'
 import type { RouteContext } from './context.ts'
 import { speaks } from './elsewhere.ts'
-import { failed } from './failure.ts'
-import { identified } from './identity.ts'
+import { failed } from './answers/failure.ts'
+import { identified } from './checks/identity.ts'
 
 /**
  * DELETE: the client ends its session (spec 2025-11-25, Session Management),

@@ -2,7 +2,7 @@ import type { Found } from '../affinity/found.ts'
 import type { Addressed, Incoming } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { RouteContext } from './context.ts'
-import { failed, httpError } from './failure.ts'
+import { failed, httpError } from './answers/failure.ts'
 
 export { RETRY_AFTER } from '../affinity/found.ts'
 

@@ -1,12 +1,12 @@
 import type { Incoming } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
-import { isAddressed, isWellFormed, mayServe } from './admission.ts'
+import { isAddressed, isWellFormed, mayServe } from './checks/admission.ts'
 import type { RouteContext } from './context.ts'
 import { RETRY_AFTER, served } from './elsewhere.ts'
-import { failed } from './failure.ts'
-import { accepting } from './headers.ts'
-import { identified } from './identity.ts'
-import { ReplyExchange } from './reply-exchange.ts'
+import { failed } from './answers/failure.ts'
+import { accepting } from './checks/headers.ts'
+import { identified } from './checks/identity.ts'
+import { ReplyExchange } from './answers/reply-exchange.ts'
 
 const acceptsStream = accepting(['text/event-stream'])
 

@@ -3,8 +3,8 @@ import type { JsonRpcMessage, JsonRpcRequest } from '../transport/messages.ts'
 import { initializeProblem } from '../transport/parse.ts'
 import type { RouteContext } from './context.ts'
 import { refuseFound, RETRY_AFTER } from './elsewhere.ts'
-import { failed, failedSomehow } from './failure.ts'
-import { ReplyExchange } from './reply-exchange.ts'
+import { failed, failedSomehow } from './answers/failure.ts'
+import { ReplyExchange } from './answers/reply-exchange.ts'
 
 export function isInitialize (message: JsonRpcMessage): message is JsonRpcRequest {
   return 'method' in message && message.method === 'initialize' && 'id' in message

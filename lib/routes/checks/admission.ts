@@ -1,6 +1,6 @@
-import type { Addressed, Incoming } from '../sessions/incoming.ts'
-import type { RouteContext } from './context.ts'
-import { RETRY_AFTER } from './elsewhere.ts'
+import type { Addressed, Incoming } from '../../sessions/incoming.ts'
+import type { RouteContext } from '../context.ts'
+import { RETRY_AFTER } from '../elsewhere.ts'
 
 /** Whether a request names no session, or one that could be; it is refused if what it names is no id. */
 export function isWellFormed ({ refuse }: RouteContext, { reply, id, requestId }: Incoming): boolean {

@@ -1,6 +1,6 @@
 import { maxHeaderSize } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import type { Incoming } from '../sessions/incoming.ts'
+import type { Incoming } from '../../sessions/incoming.ts'
 
 /**
  * What a node that forwards a request may add to it: names and values of its

@@ -1,9 +1,9 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply } from 'fastify'
-import { isOpen } from '../http/client-response.ts'
-import type { EventStream, Exchange } from '../http/exchange.ts'
-import { PacedResponse } from '../http/paced-response.ts'
-import type { Unsent } from '../http/unsent.ts'
+import { isOpen } from '../../http/client-response.ts'
+import type { EventStream, Exchange } from '../../http/exchange.ts'
+import { PacedResponse } from '../../http/paced-response.ts'
+import type { Unsent } from '../../http/unsent.ts'
 import { followBody } from './unread-body.ts'
 
 /** JSON bodies of more characters are followed until their client has taken them. */

@@ -1,8 +1,8 @@
 import type { FastifyReply } from 'fastify'
-import { shortId } from '../session-id.ts'
-import { dropConnection, isOpen, onResponseEnd } from '../http/client-response.ts'
-import type { ClientResponse } from '../http/client-response.ts'
-import type { Holder, Unsent } from '../http/unsent.ts'
+import { shortId } from '../../session-id.ts'
+import { dropConnection, isOpen, onResponseEnd } from '../../http/client-response.ts'
+import type { ClientResponse } from '../../http/client-response.ts'
+import type { Holder, Unsent } from '../../http/unsent.ts'
 
 /**
  * Counts a body that is about to be sent among what the node keeps for its

@@ -1,9 +1,9 @@
 import type { FastifyReply } from 'fastify'
-import type { Receiver } from '../http/internal-paths.ts'
-import type { RequestId } from '../transport/messages.ts'
-import { shortId } from '../session-id.ts'
-import { breakOff } from '../http/client-response.ts'
-import { eventFrame } from '../http/frames.ts'
+import type { Receiver } from '../../http/internal-paths.ts'
+import type { RequestId } from '../../transport/messages.ts'
+import { shortId } from '../../session-id.ts'
+import { breakOff } from '../../http/client-response.ts'
+import { eventFrame } from '../../http/frames.ts'
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
 

@@ -3,10 +3,10 @@ import t from 'tap'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
-import { startApp } from '../fixtures/app.ts'
-import { call, open } from '../fixtures/http.ts'
-import { createServer } from '../fixtures/session-server.ts'
-import { until } from '../fixtures/until.ts'
+import { startApp } from '../../fixtures/app.ts'
+import { call, open } from '../../fixtures/http.ts'
+import { createServer } from '../../fixtures/session-server.ts'
+import { until } from '../../fixtures/until.ts'
 
 /** Requests as bytes on one connection, all at once. */
 function pipelined (t: Test, url: string, id: string, requests: Array<{ body?: object }>): Socket {

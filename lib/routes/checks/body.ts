@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import type { RouteContext } from './context.ts'
-import type { Reason } from './refusal.ts'
+import type { RouteContext } from '../context.ts'
+import type { Reason } from '../answers/refusal.ts'
 
 /** The refusal that one of Fastify's own body errors becomes; undefined for any other error. */
 export function bodyRefusal (error: unknown, bodyLimit: number): { reason: Reason, detail?: string } | undefined {

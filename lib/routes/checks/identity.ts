@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify'
-import { ANONYMOUS, callerOf } from '../security/caller.ts'
-import type { Caller } from '../security/caller.ts'
-import type { Incoming } from '../sessions/incoming.ts'
-import type { RouteContext } from './context.ts'
-import { failed } from './failure.ts'
+import { ANONYMOUS, callerOf } from '../../security/caller.ts'
+import type { Caller } from '../../security/caller.ts'
+import type { Incoming } from '../../sessions/incoming.ts'
+import type { RouteContext } from '../context.ts'
+import { failed } from '../answers/failure.ts'
 
 /**
  * Asks the application who sent the request, then goes on; without a wait

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { accepting, accepts, isJson } from '../../lib/routes/headers.ts'
+import { accepting, accepts, isJson } from '../../../lib/routes/checks/headers.ts'
 
 t.test('application/json, with any parameters', async t => {
   for (const value of ['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset=utf-8', 'application/json;']) t.ok(isJson(value), String(value))

@@ -1,6 +1,6 @@
-import { AdoptionFailedError, ServerFailedError } from '../errors.ts'
-import type { Incoming } from '../sessions/incoming.ts'
-import type { RouteContext } from './context.ts'
+import { AdoptionFailedError, ServerFailedError } from '../../errors.ts'
+import type { Incoming } from '../../sessions/incoming.ts'
+import type { RouteContext } from '../context.ts'
 
 /** Who failed: the application's `createServer`, its `principal` or `authInfo`, or this plugin. */
 export type Failure = 'server_failed' | 'auth_failed' | 'internal'
