@@ -29,7 +29,7 @@ import { SharedSecret, type SecretKeeper } from './nodes/shared-secret.ts'
 import { Sweeper } from './clearing/sweeper.ts'
 import { orUnavailable, unavailable } from './link/unavailable.ts'
 import { Unreadable } from './link/unreadable.ts'
-import { Upkeep } from './nodes/upkeep.ts'
+import { OwnKeys } from './nodes/own-keys.ts'
 import { Watch } from './nodes/owner-beats.ts'
 
 /** A node counts as gone after three missed beats. */
@@ -86,7 +86,7 @@ class RedisDirectory implements SessionDirectory {
   #records!: OwnRecords
   #keeper!: RecordKeeper
   #heartbeat: Heartbeat | undefined
-  #upkeep: Upkeep | undefined
+  #ownKeys: OwnKeys | undefined
   /** The epoch that our records were last moved to. */
   #epoch: string
   #flushing = false
@@ -133,7 +133,7 @@ class RedisDirectory implements SessionDirectory {
     const parts = { node, link: this.#link, closeSet: this.#closeSet, onFailed: (err: unknown) => this.#failed(err) }
     const shared = secret && new SharedSecret({ ...parts, keys: this.#keys, keeper: secret })
     this.#owner = owner
-    this.#upkeep = new Upkeep({ ...parts, keys: this.#keys, owner, registry: this.#registry, unreadable: this.#unreadable, heartbeat })
+    this.#ownKeys = new OwnKeys({ ...parts, keys: this.#keys, owner, registry: this.#registry, unreadable: this.#unreadable, heartbeat })
     this.#records = new OwnRecords({ ...parts, keys: this.#keys, ttl })
     this.#keeper = new RecordKeeper({ ...parts, owner, records: this.#records, onOthers: (id, by) => this.#tellOthers(id, by) })
     if (!await this.#link.connected(CONNECTING)) this.#availability.lost('the client is not connected')
@@ -266,7 +266,7 @@ class RedisDirectory implements SessionDirectory {
   async stop (ids: string[], bound: number, { giveUp = false }: { giveUp?: boolean } = {}): Promise<number> {
     const deadline = performance.now() + bound
     this.#heartbeat?.stop()
-    this.#upkeep?.stop()
+    this.#ownKeys?.stop()
     this.#watch.stop()
     // The application closes without having started.
     if (this.#heartbeat === undefined) {
@@ -366,7 +366,7 @@ class RedisDirectory implements SessionDirectory {
       // Refused or unanswered, one leaves the others their turn.
       await this.#attempt(this.#keeper.flush())
       await this.#attempt(this.#removals.flush())
-      if (this.#upkeep && await this.#attempt(this.#upkeep.turn())) await this.#attempt(this.#removals.remind())
+      if (this.#ownKeys && await this.#attempt(this.#ownKeys.turn())) await this.#attempt(this.#removals.remind())
       await this.#sweeper?.turn()
       if (this.#options.node.url !== undefined) await this.#attempt(this.#registry.keepLooking())
     } finally {

@@ -11,7 +11,7 @@ const BATCH = 500
 /** Beats in a row that find the index short: a session is here a moment before it is there. */
 const SHORT = 2
 
-export interface UpkeepParts {
+export interface OwnKeysParts {
   link: Link
   keys: Keys
   node: NodeIdentity
@@ -27,13 +27,13 @@ export interface UpkeepParts {
  * the nodes, and its index. An eviction, or an operator, may take either away.
  * Two commands a beat, however many sessions there are.
  */
-export class Upkeep {
-  readonly #parts: UpkeepParts
+export class OwnKeys {
+  readonly #parts: OwnKeysParts
   #due = 0
   #short = 0
   #stopped = false
 
-  constructor (parts: UpkeepParts) {
+  constructor (parts: OwnKeysParts) {
     this.#parts = parts
   }
 
