@@ -2,9 +2,10 @@ import type { DirectoryOwner } from '../../directory/directory.ts'
 import type { NodeIdentity } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
+import type { CloseSet } from './close-set.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import { INDEX_LIFE } from '../keeping/own-records.ts'
-import { completeIndex, countIndex } from '../scripts/record-scripts.ts'
+import { completeIndex, countIndex, pageIndex } from '../scripts/record-scripts.ts'
 import type { Unreadable } from '../link/unreadable.ts'
 
 const BATCH = 500
@@ -16,7 +17,8 @@ export interface OwnKeysParts {
   keys: Keys
   node: NodeIdentity
   owner: Pick<DirectoryOwner, 'size' | 'ids' | 'has'>
-  registry: Pick<NodeRegistry, 'enlist'>
+  registry: Pick<NodeRegistry, 'enlist' | 'withdraw' | 'forget'>
+  closeSet: Pick<CloseSet, 'delete'>
   unreadable: Unreadable
   /** Milliseconds between two beats. */
   heartbeat: number
@@ -50,6 +52,15 @@ export class OwnKeys {
   /** Writes nothing any more: its node takes away what it has there. */
   stop (): void {
     this.#stopped = true
+  }
+
+  /** Takes the node's keys away. Sessions of an earlier incarnation may be left in the index; then our id stays, for whoever lists or cleans up. */
+  async withdraw (): Promise<void> {
+    const { link, keys, node, registry, closeSet } = this.#parts
+    if (!await registry.withdraw()) return
+    await closeSet.delete()
+    const left = await link.run(pageIndex, keys.index(node.id), ['', '', '1']) as string[]
+    if (left.length === 0) await registry.forget()
   }
 
   async #checkIndex (): Promise<void> {
