@@ -5,15 +5,13 @@ import { Changes } from './changes.ts'
 import type { CloseSet } from '../nodes/close-set.ts'
 import { Deletions } from './deletions.ts'
 import { Gather } from './gather.ts'
-import { Leaving } from './hand-over.ts'
+import { HandOver } from './hand-over.ts'
 import type { Link } from '../link/link.ts'
-import type { OwnRecords, Released, Update } from './own-records.ts'
+import type { OwnRecords, Update } from './own-records.ts'
 import { TouchThrottle } from './touch-throttle.ts'
 
 /** Initialize waits for its record this long, in milliseconds. */
 const ADD_BOUND = 250
-/** What giving up again waits for Redis each time. */
-const AGAIN_BOUND = 1000
 const BATCH = 500
 
 /** Whether a local session is still ours; `unanswered`: unknown. */
@@ -45,9 +43,7 @@ export class RecordKeeper {
   readonly #reclaims = new Gather<Reclaimed>(ids => this.#reclaim(ids))
   /** Sessions whose record is to be renewed, or written if it is missing. */
   readonly #due = new Set<string>()
-  readonly #leaving = new Leaving()
-  /** How many are giving up. */
-  #givingUp = 0
+  readonly #handOver: HandOver
   #cleared = false
 
   constructor ({ link, records, closeSet, owner, onOthers, onFailed }: KeeperParts) {
@@ -57,6 +53,15 @@ export class RecordKeeper {
     this.#closeSet = closeSet
     this.#owner = owner
     this.#deletions = new Deletions({ link, records, onOthers, onFailed })
+    this.#handOver = new HandOver({
+      link,
+      records,
+      owner,
+      changes: this.#changes,
+      deletions: this.#deletions,
+      writeAgain: ids => this.#writeAgain(ids),
+      onGivenUp: id => this.#forget(id)
+    })
   }
 
   /** Writes a new record; false when Redis did not acknowledge it in time and it stays due. */
@@ -83,7 +88,7 @@ export class RecordKeeper {
   /** A record is about to be claimed: it is not the one that was to be deleted. False: it is, somebody asked for that. */
   claiming (id: string): boolean {
     if (!this.#deletions.claiming(id)) return false
-    this.#leaving.forget(id)
+    this.#handOver.forget(id)
     return true
   }
 
@@ -110,7 +115,7 @@ export class RecordKeeper {
 
   release (id: string, by?: Remover): void {
     this.#forget(id)
-    this.#leaving.forget(id)
+    this.#handOver.forget(id)
     this.#deletions.release(id, by)
   }
 
@@ -134,7 +139,7 @@ export class RecordKeeper {
       for (const id of failed) if (this.#owner.has(id)) this.#due.add(id)
       if (failed.length > 0 && failed.length === batch.length) break
     }
-    if (this.#leaving.size > 0 && this.#givingUp === 0 && this.#link.ready && !this.#cleared) await this.giveUp([], performance.now() + AGAIN_BOUND)
+    if (this.#link.ready && !this.#cleared) await this.#handOver.again()
     await this.#deletions.flush()
   }
 
@@ -143,22 +148,8 @@ export class RecordKeeper {
    * (performance.now()), and those that could not be before. A record that is
    * missing is written first. Returns how many could not be: they are at the next turn.
    */
-  async giveUp (ids: string[], deadline: number): Promise<number> {
-    for (const id of ids) this.#leaving.add(id, this.#owner.record(id))
-    const left = () => deadline - performance.now()
-    const all = this.#leaving.ids()
-    this.#givingUp++
-    await this.#deletions.settled(left(), all)
-    for (let at = 0; at < all.length && left() > 0; at += BATCH) {
-      const batch = all.slice(at, at + BATCH)
-      const { absent, failed } = await this.#giveUp(batch, left())
-      const lost = this.#leaving.lost(absent)
-      const { kept } = lost.length === 0 ? { kept: [] } : await this.#writeAgain(lost)
-      if (kept.length > 0) await this.#giveUp(kept, Math.max(1, left()))
-      if (failed.length === batch.length) break
-    }
-    this.#givingUp--
-    return all.filter(id => this.#leaving.has(id)).length
+  giveUp (ids: string[], deadline: number): Promise<number> {
+    return this.#handOver.giveUp(ids, deadline)
   }
 
   /** Writes no record any more. */
@@ -190,13 +181,13 @@ export class RecordKeeper {
 
   #here (id: string): boolean {
     if (this.#owner.has(id)) return true
-    if (!this.#leaving.has(id)) this.#forget(id)
+    if (!this.#handOver.has(id)) this.#forget(id)
     return false
   }
 
   /** What the record of a session says that is here, or is leaving. */
   #record (id: string): NewRecord | undefined {
-    return this.#owner.has(id) ? this.#owner.record(id) : this.#leaving.record(id)
+    return this.#owner.has(id) ? this.#owner.record(id) : this.#handOver.record(id)
   }
 
   /** Returns the ids that are ours, and those that it could not renew, or write again. */
@@ -241,19 +232,6 @@ export class RecordKeeper {
     return id => ours.has(id) ? 'kept' : unknown.has(id) ? 'unanswered' : 'lost'
   }
 
-  /** Gives up those that are leaving still. */
-  async #giveUp (ids: string[], bound: number): Promise<Released> {
-    const updates = ids.flatMap(id => this.#leaving.update(id, this.#owner.record(id), this.#changes.take(id)))
-    const { ready } = this.#link
-    const outcome = await this.#records.giveUp(updates, bound)
-    if (ready) this.#leaving.unanswered(outcome.failed)
-    for (const id of outcome.released) {
-      this.#forget(id)
-      this.#leaving.forget(id)
-    }
-    return outcome
-  }
-
   async #write (record: NewRecord, bound?: number): Promise<boolean> {
     const { id } = record
     const { outcome, epoch, settled } = this.#records.write(record, bound)
@@ -265,7 +243,7 @@ export class RecordKeeper {
 
   #end (id: string, why: 'closed' | 'taken'): void {
     this.#forget(id)
-    this.#leaving.forget(id)
+    this.#handOver.forget(id)
     if (why === 'taken') this.#deletions.unlist(id)
     this.#owner.end(id, why)
   }
