@@ -101,15 +101,10 @@ export class Deletions {
     }
   }
 
-  /** Nothing more happens by itself. */
-  close (): void {
+  /** Deletes these and what is left, until `deadline` (performance.now()), and nothing more by itself. Returns how many records are left. */
+  async clear (ids: string[], deadline: number): Promise<number> {
     this.#closed = true
     clearImmediate(this.#soon)
-  }
-
-  /** Deletes these and what is left, until `deadline` (performance.now()). Returns how many records are left. */
-  async clear (ids: string[], deadline: number): Promise<number> {
-    this.close()
     const all = [...new Set([...ids, ...this.#releases.keys()])]
     await this.settled(deadline - performance.now())
     let left = all.length

@@ -4,6 +4,7 @@ import type { Link } from '../link/link.ts'
 import type { Changes } from './changes.ts'
 import type { Deletions } from './deletions.ts'
 import type { OwnRecords, Released, Update } from './own-records.ts'
+import type { Writes } from './writes.ts'
 
 /** What giving up again waits for Redis each time, in milliseconds. */
 const AGAIN_BOUND = 1000
@@ -18,8 +19,7 @@ export interface HandOverParts {
   owner: Pick<DirectoryOwner, 'record'>
   changes: Pick<Changes, 'take'>
   deletions: Pick<Deletions, 'settled'>
-  /** Writes records again that were lost. `kept`: those that are there then. */
-  writeAgain: (ids: string[]) => Promise<{ kept: string[] }>
+  writes: Pick<Writes, 'writeAgain'>
   /** A record says that its session is given up, or another's. */
   onGivenUp: (id: string) => void
 }
@@ -54,7 +54,7 @@ export class HandOver {
    * missing is written first. Returns how many could not be.
    */
   async giveUp (ids: string[], deadline: number): Promise<number> {
-    const { owner, deletions, writeAgain } = this.#parts
+    const { owner, deletions, writes } = this.#parts
     for (const id of ids) this.#add(id, owner.record(id))
     const left = () => deadline - performance.now()
     const all = [...this.#leaving.keys()]
@@ -65,7 +65,7 @@ export class HandOver {
         const batch = all.slice(at, at + BATCH)
         const { absent, failed } = await this.#giveUp(batch, left())
         const lost = this.#lost(absent)
-        const { kept } = lost.length === 0 ? { kept: [] } : await writeAgain(lost)
+        const { kept } = lost.length === 0 ? { kept: [] } : await writes.writeAgain(lost)
         if (kept.length > 0) await this.#giveUp(kept, Math.max(1, left()))
         if (failed.length === batch.length) break
       }
