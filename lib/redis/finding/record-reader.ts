@@ -1,4 +1,5 @@
 import { shortId, tagOf } from '../../session-id.ts'
+import { Limiter } from '../../bounds/limiter.ts'
 import type { SessionRecord } from '../../directory/record.ts'
 import type { Doubt } from '../nodes/doubt.ts'
 import { IndexLook } from './index-look.ts'
@@ -8,7 +9,6 @@ import { MissBudgets } from './miss-budgets.ts'
 import type { NodeRegistry } from '../nodes/node-registry.ts'
 import { fromHash } from '../record-hash.ts'
 import { readRecord } from '../scripts/record-scripts.ts'
-import { Turns } from '../link/turns.ts'
 import { unavailable } from '../link/unavailable.ts'
 import type { Unreadable } from '../link/unreadable.ts'
 
@@ -35,8 +35,8 @@ export class RecordReader {
   readonly #budgets: MissBudgets
   readonly #indexes: IndexLook
   // Two: a flood of made-up ids must not hold up those that a node may have made.
-  readonly #turnsOfKnown = new Turns(AT_A_TIME)
-  readonly #turnsOfOthers = new Turns(AT_A_TIME)
+  readonly #turnsOfKnown = new Limiter(AT_A_TIME)
+  readonly #turnsOfOthers = new Limiter(AT_A_TIME)
 
   constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt, unreadable: Unreadable, budgets?: MissBudgets }) {
     this.#link = parts.link
