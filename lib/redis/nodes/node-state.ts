@@ -1,4 +1,5 @@
 import type { NodeStatus } from '../../directory/node.ts'
+import { json } from '../json.ts'
 import { readTheirOptions, type TheirOptions } from './neighbours.ts'
 
 /** What a node's key says. */
@@ -57,13 +58,4 @@ export function readNodeState (id: string, raw: string): NodeState | undefined {
 
 function count (value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 ? value : undefined
-}
-
-/** Undefined for what is no JSON. */
-function json (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
