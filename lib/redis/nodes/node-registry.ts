@@ -1,4 +1,6 @@
+import { LRUCache } from 'lru-cache'
 import { FORMAT } from '../../format.ts'
+import { Recent } from '../../bounds/recent.ts'
 import type { NodeIdentity, NodeStatus } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
@@ -49,9 +51,9 @@ export class NodeRegistry {
   /** The latest look that succeeded. */
   #seen = new Map<string, NodeState>()
   /** By tag, however long ago. */
-  readonly #lastSeen = new Map<string, NodeState>()
-  /** Owners (node and epoch) that were found gone, and until when nobody looks again. */
-  readonly #gone = new Map<string, number>()
+  readonly #lastSeen = new LRUCache<string, NodeState>({ max: REMEMBERED })
+  /** Owners (node and epoch) that were found gone: for a beat nobody looks again. */
+  readonly #gone: Recent
   readonly #reading = new Map<string, Promise<NodeState | undefined>>()
 
   constructor ({ link, keys, node, heartbeat, options, neighbours, unreadable, onFailed }: RegistryOptions) {
@@ -59,6 +61,7 @@ export class NodeRegistry {
     this.#keys = keys
     this.#node = node
     this.#heartbeat = heartbeat
+    this.#gone = new Recent(REMEMBERED, heartbeat)
     this.#options = options
     this.#neighbours = neighbours
     this.#unreadable = unreadable
@@ -141,10 +144,10 @@ export class NodeRegistry {
     const seen = fresh ? undefined : (await this.alive()).get(id)
     if (seen?.epoch === epoch) return seen
     const key = JSON.stringify([id, epoch])
-    if ((this.#gone.get(key) ?? 0) > performance.now()) return undefined
+    if (this.#gone.has(key)) return undefined
     const now = await this.read(id)
     if (now?.epoch === epoch) return now
-    remember(this.#gone, key, performance.now() + this.#heartbeat)
+    this.#gone.add(key)
     return undefined
   }
 
@@ -184,7 +187,7 @@ export class NodeRegistry {
     }
     this.#seen.set(id, node)
     if (id !== this.#node.id) {
-      remember(this.#lastSeen, node.tag, node)
+      this.#lastSeen.set(node.tag, node)
       this.#neighbours?.seen(node)
     }
     return node
@@ -194,11 +197,4 @@ export class NodeRegistry {
 /** How the log calls it. */
 function keyOf (id: string): string {
   return `the key of the node ${id}`
-}
-
-/** The oldest makes room. */
-function remember<T> (map: Map<string, T>, key: string, value: T): void {
-  map.delete(key)
-  if (map.size >= REMEMBERED) map.delete(map.keys().next().value!)
-  map.set(key, value)
 }
