@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyRequest, LogLevel, RouteShorthandOptions } from 'fastify'
+import { HEARTBEAT } from './beats.ts'
 import { OptionError, PolicyUnavailableError } from './errors.ts'
 import type { AuthInfo, Principal } from './security/principal.ts'
 import type { AdoptedSession } from './sessions/sessions.ts'
@@ -182,7 +183,7 @@ export function readOptions (options: McpStickyOptions): Settings {
     orphan,
     responseMode,
     routeOptions,
-    node: { id: nodeId(node.id), url: nodeUrl(node.url), heartbeat: duration('node.heartbeat', node.heartbeat, 2000, { least: 50, most: MINUTE }), unprovenTimeout: duration('node.unprovenTimeout', node.unprovenTimeout, MINUTE) },
+    node: { id: nodeId(node.id), url: nodeUrl(node.url), heartbeat: duration('node.heartbeat', node.heartbeat, HEARTBEAT.usual, HEARTBEAT), unprovenTimeout: duration('node.unprovenTimeout', node.unprovenTimeout, MINUTE) },
     stream: {
       wait: duration('stream.wait', stream.wait, 1000),
       keepAlive: duration('stream.keepAlive', stream.keepAlive, 15_000),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { assertBeats, BEATS } from './beats.ts'
 import { Adoption } from './affinity/adoption.ts'
 import { Affinity } from './affinity/affinity.ts'
 import { Drain } from './shutdown/drain.ts'
@@ -19,8 +20,7 @@ import { PROOF } from './http/between-nodes.ts'
 import { onReceived } from './http/internal-paths.ts'
 import type { Receiver } from './http/internal-paths.ts'
 import { AlreadyRegisteredError, OptionError, PolicyUnavailableError } from './errors.ts'
-import { readOptions } from './options.ts'
-import type { McpStickyOptions, Settings } from './options.ts'
+import { readOptions, type McpStickyOptions, type Settings } from './options.ts'
 import type { RedisClient } from './redis/client.ts'
 import { registeredClient } from './redis/registered-client.ts'
 import { redisDirectory } from './redis/session-directory.ts'
@@ -33,8 +33,7 @@ import { nodeTag } from './session-id.ts'
 import type { SessionDirectory } from './directory/directory.ts'
 import type { NodeIdentity } from './directory/node.ts'
 import { memoryDirectory } from './directory/memory-directory.ts'
-import { mcpSessions } from './sessions/mcp-sessions.ts'
-import type { McpSessions } from './sessions/mcp-sessions.ts'
+import { mcpSessions, type McpSessions } from './sessions/mcp-sessions.ts'
 import { Sessions } from './sessions/sessions.ts'
 import type { TransportEvents } from './sessions/server-builder.ts'
 import { SessionStore } from './sessions/store.ts'
@@ -54,16 +53,13 @@ declare module 'fastify' {
 const CLOSE_BOUND = 5000
 /** Records say within minutes when a session was used last. */
 const TOUCHED = 10 * 60_000
-/** A node's lease is two beats long; a request for a lost owner is held for that and one beat more. */
-const LEASE_BEATS = 2
-/** A node's key lives this many beats. */
-const KEY_BEATS = 3
 
 /** The application as avvio, which boots and closes it, has it. */
 interface Avvio { onClose: (handler: () => Promise<void>) => unknown }
 
 async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise<void> {
   if (app.hasDecorator('mcpSessions')) throw new AlreadyRegisteredError()
+  assertBeats()
   const settings = readOptions(options)
   const { http2, https } = app.initialConfig
   if (settings.node.url !== undefined && http2 === true && !(typeof https === 'object' && https.allowHTTP1)) {
@@ -88,7 +84,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     node,
     store: new SessionStore(settings.session),
     directory,
-    lease: adopt ? new Lease({ node, life: LEASE_BEATS * heartbeat }) : undefined,
+    lease: adopt ? new Lease({ node, life: BEATS.lease * heartbeat }) : undefined,
     onAdopt: settings.onAdopt,
     createServer: settings.createServer,
     makeTransport: transports(app, settings, unsent),
@@ -100,7 +96,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const owners = forwarder && new Owners({
     own: node.url,
     ask: question => askOwner(proofs, question),
-    life: KEY_BEATS * heartbeat,
+    life: BEATS.key * heartbeat,
     unprovenTimeout: settings.node.unprovenTimeout,
     disbelieved,
     log: app.log
@@ -109,7 +105,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const watch = forwarder && new OwnerWatch({ forwarder, beat: heartbeat, log: app.log })
   const forwarded = { count: 0 }
   const underWay = { calls: new UnderWay(), streams: new UnderWay() }
-  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, owners, patience: (LEASE_BEATS + 1) * heartbeat, forwarded, underWay })
+  const affinity = new Affinity({ policies, sessions, directory, forwarder, watch, adoption, owners, patience: BEATS.patience * heartbeat, forwarded, underWay })
   const connections = connectionsOf(app.server)
   const drain = new Drain({ sessions, handOver: adopt, underWay, forwarder, connections, log: app.log })
   const refused = refusalCounters()

@@ -1,3 +1,4 @@
+import { BEATS } from '../beats.ts'
 import type { NodeIdentity } from '../directory/node.ts'
 import { Removals } from './clearing/removals.ts'
 import { Sweeper } from './clearing/sweeper.ts'
@@ -16,8 +17,6 @@ import { NodeRegistry } from './nodes/node-registry.ts'
 import { Watch } from './nodes/owner-beats.ts'
 import type { SecretKeeper } from './nodes/shared-secret.ts'
 
-/** A node counts as gone after three missed beats. */
-const BEATS = 3
 /** Milliseconds between two looks at what dead nodes have left. */
 const SWEEP = 60_000
 
@@ -45,7 +44,7 @@ export type Parts = ReturnType<typeof partsOf>
 export function partsOf (options: RedisDirectoryOptions, events: Pick<LinkEvents, 'masterGone' | 'answering' | 'reconnected'>) {
   const { client, node, keyPrefix, ttl, heartbeat, sweepAfter = Infinity, options: shared, log } = options
   const availability = new Availability(log)
-  const doubt = new Doubt(BEATS * heartbeat)
+  const doubt = new Doubt(BEATS.doubt * heartbeat)
   const failures = new Failures({ availability, doubt })
   const unreadable = new Unreadable(log)
   const keys = redisKeys(keyPrefix)

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { LRUCache } from 'lru-cache'
+import { BEATS } from '../../beats.ts'
 import { Recent } from '../../bounds/recent.ts'
 import type { OwnerFacts, SessionRecord } from '../../directory/record.ts'
 import type { Question, Said } from './owner-question.ts'
@@ -9,7 +10,7 @@ const TOGETHER = 100
 const WAITING = 1000
 /** Owners, and sessions without one, that are remembered. */
 const REMEMBERED = 1000
-/** For how long it is remembered that nobody holds a session, or that nobody is there, in milliseconds. */
+/** For how long it is remembered that nobody holds a session, or that nobody is there (a beat at most), in milliseconds. */
 const ABSENCE = 1000
 
 /** An owner that says nothing of itself. */
@@ -60,7 +61,7 @@ export class Owners {
 
   constructor (parts: OwnersParts) {
     this.#parts = parts
-    this.#absent = new Recent(REMEMBERED, Math.min(ABSENCE, parts.life / 3))
+    this.#absent = new Recent(REMEMBERED, Math.min(ABSENCE, parts.life / BEATS.key))
     this.#doubtful = new Recent(REMEMBERED, parts.life)
   }
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { BEATS } from '../../beats.ts'
 import { FORMAT } from '../../format.ts'
 import type { SessionRecord } from '../../directory/record.ts'
 import { mayRemove } from '../../directory/remover.ts'
@@ -15,8 +16,6 @@ import { unavailable } from '../link/unavailable.ts'
 
 const QUEUE = 1000
 const ATTEMPTS = 3
-/** Beats of this node after which the owner must have beaten too, or is gone. */
-const SEEN_AFTER = 4
 
 interface Removal { id: string, by: Remover }
 
@@ -71,7 +70,7 @@ export class Removals {
   /** This node has beaten. Owners look into their close sets as they beat: after a few, they have seen what was asked. */
   beaten (): void {
     this.#beats++
-    this.#applied.forEach(({ beat }, key) => { if (this.#beats - beat > SEEN_AFTER) this.#applied.delete(key) })
+    this.#applied.forEach(({ beat }, key) => { if (this.#beats - beat > BEATS.told) this.#applied.delete(key) })
   }
 
   /** Tells once more what was applied lately: a close set that is lost before its node has looked leaves no trace. */

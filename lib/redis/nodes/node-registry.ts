@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { BEATS } from '../../beats.ts'
 import { FORMAT } from '../../format.ts'
 import { Recent } from '../../bounds/recent.ts'
 import type { NodeIdentity, NodeStatus } from '../../directory/node.ts'
@@ -11,8 +12,6 @@ import type { Unreadable } from '../link/unreadable.ts'
 
 /** Nodes that were seen once and owners that are gone: how many are remembered. */
 const REMEMBERED = 1000
-/** Beats between looks at the live nodes that nobody asked for. */
-const LOOK = 8
 
 /** What a node tells the others at each beat. */
 export type Report = Pick<NodeStatus, 'state' | 'sessions' | 'room'>
@@ -72,7 +71,7 @@ export class NodeRegistry {
   async beat (report: Report, over = ''): Promise<Beat> {
     const { id, url, tag, epoch } = this.#node
     const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat, options: this.#options })
-    const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
+    const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(BEATS.key * this.#heartbeat), over])
     // Clients that hand numbers out as strings are taken too; a value is no number.
     if (Number.isNaN(Number(outcome))) {
       const other = readNodeState(id, outcome as string)
@@ -128,7 +127,7 @@ export class NodeRegistry {
 
   /** Looks at the live nodes if nobody has for a while: should Redis go away, it is too late to learn where they are. */
   async keepLooking (): Promise<void> {
-    if (performance.now() - this.#lookedAt > LOOK * this.#heartbeat) await this.alive()
+    if (performance.now() - this.#lookedAt > BEATS.look * this.#heartbeat) await this.alive()
   }
 
   /** The node with this tag that was last seen alive, however long ago; never this one. */

@@ -1,3 +1,4 @@
+import { BEATS } from '../../beats.ts'
 import type { DirectoryOwner } from '../../directory/directory.ts'
 import type { NodeIdentity } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
@@ -9,8 +10,6 @@ import { completeIndex, countIndex, pageIndex } from '../scripts/record-scripts.
 import type { Unreadable } from '../link/unreadable.ts'
 
 const BATCH = 500
-/** Beats in a row that find the index short: a session is here a moment before it is there. */
-const SHORT = 2
 
 export interface OwnKeysParts {
   link: Link
@@ -69,7 +68,7 @@ export class OwnKeys {
     if (expected === 0) return
     const size = await unreadable.orAbsent(`the index of the node ${node.id}`, link.run(countIndex, keys.index(node.id)), 0)
     if (Number(size) >= Math.min(expected, owner.size)) this.#short = 0
-    else if (++this.#short >= SHORT) await this.#complete()
+    else if (++this.#short >= BEATS.short) await this.#complete()
   }
 
   /** What is there keeps its place. */

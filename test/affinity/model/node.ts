@@ -1,3 +1,4 @@
+import { BEATS } from '../../../lib/beats.ts'
 import { Adoption } from '../../../lib/affinity/adoption.ts'
 import { Affinity } from '../../../lib/affinity/affinity.ts'
 import type { Found } from '../../../lib/affinity/affinity.ts'
@@ -79,7 +80,7 @@ export class ModelNode implements Process {
     this.identity = { id: `n${place}`, url: this.url, tag: nodeTag({ id: '', url: this.url }), incarnation, epoch: `${incarnation}.0` }
     this.directory = new FakeDirectory({ world, redis, node: this.identity, process: this, heartbeat: HEARTBEAT, faults })
     const clock = () => ({ monotonic: world.now + this.#skew.monotonic, wall: world.now + this.#skew.wall })
-    this.lease = new Lease({ node: this.identity, life: faults.endlessLease === true ? Infinity : 2 * HEARTBEAT, clock })
+    this.lease = new Lease({ node: this.identity, life: faults.endlessLease === true ? Infinity : BEATS.lease * HEARTBEAT, clock })
     const log: any = { ...this.log, child: () => log }
     this.sessions = new Sessions({
       node: this.identity,
@@ -92,7 +93,7 @@ export class ModelNode implements Process {
       makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, unsent, log }),
       log
     })
-    const owners = new Owners({ own: this.url, ask: question => this.#ask(question), life: 3 * HEARTBEAT, unprovenTimeout: 60_000, disbelieved: { count: 0 }, log })
+    const owners = new Owners({ own: this.url, ask: question => this.#ask(question), life: BEATS.key * HEARTBEAT, unprovenTimeout: 60_000, disbelieved: { count: 0 }, log })
     const adoption = new Adoption({ sessions: this.sessions, directory: this.directory, owners, log })
     const forwarder = { forward: (request: any, reply: any, url: string, { decline }: any) => this.#forward(request, reply, url, decline) } as unknown as Forwarder
     const underWay = { calls: new UnderWay(), streams: new UnderWay() }
@@ -103,7 +104,7 @@ export class ModelNode implements Process {
       forwarder,
       adoption,
       owners,
-      patience: 3 * HEARTBEAT,
+      patience: BEATS.patience * HEARTBEAT,
       forwarded: { count: 0 },
       underWay
     })
