@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { assertBeats, BEATS } from './beats.ts'
 import { Adoption } from './affinity/adoption.ts'
 import { Affinity } from './affinity/affinity.ts'
 import { Delegation } from './affinity/delegation.ts'
@@ -37,8 +38,7 @@ import { nodeTag } from './session-id.ts'
 import type { SessionDirectory } from './directory/directory.ts'
 import type { NodeIdentity } from './directory/node.ts'
 import { memoryDirectory } from './directory/memory-directory.ts'
-import { mcpSessions } from './sessions/mcp-sessions.ts'
-import type { McpSessions } from './sessions/mcp-sessions.ts'
+import { mcpSessions, type McpSessions } from './sessions/mcp-sessions.ts'
 import { Sessions } from './sessions/sessions.ts'
 import type { TransportEvents } from './sessions/server-builder.ts'
 import { SessionStore } from './sessions/store.ts'
@@ -58,16 +58,13 @@ declare module 'fastify' {
 const CLOSE_BOUND = 5000
 /** Records say within minutes when a session was used last. */
 const TOUCHED = 10 * 60_000
-/** A node's lease is two beats long; a request for a lost owner is held for that and one beat more. */
-const LEASE_BEATS = 2
-/** A node's key lives this many beats. */
-const KEY_BEATS = 3
 
 /** The application as avvio, which boots and closes it, has it. */
 interface Avvio { onClose: (handler: () => Promise<void>) => unknown }
 
 async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise<void> {
   if (app.hasDecorator('mcpSessions')) throw new AlreadyRegisteredError()
+  assertBeats()
   const settings = readOptions(options)
   const { http2, https } = app.initialConfig
   if (settings.node.url !== undefined && http2 === true && !(typeof https === 'object' && https.allowHTTP1)) {
@@ -92,7 +89,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     node,
     store: new SessionStore(settings.session),
     directory,
-    lease: adopt ? new Lease({ node, life: LEASE_BEATS * heartbeat }) : undefined,
+    lease: adopt ? new Lease({ node, life: BEATS.lease * heartbeat }) : undefined,
     onAdopt: settings.onAdopt,
     createServer: settings.createServer,
     makeTransport: transports(app, settings, unsent),
@@ -104,7 +101,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const owners = forwarder && new Owners({
     own: node.url,
     ask: question => askOwner(proofs, question),
-    life: KEY_BEATS * heartbeat,
+    life: BEATS.key * heartbeat,
     unprovenTimeout: settings.node.unprovenTimeout,
     disbelieved,
     log: app.log
@@ -116,7 +113,7 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
   const hops = new Hops({ forwarder, watch, forwarded, underWay, lastWords: ownerLost })
   const delegation = new Delegation({ hops, directory, node })
   const missing = new Missing({ directory, owners, url: node.url })
-  const affinity = new Affinity({ policies, sessions, directory, hops, delegation, missing, adoption, patience: (LEASE_BEATS + 1) * heartbeat })
+  const affinity = new Affinity({ policies, sessions, directory, hops, delegation, missing, adoption, patience: BEATS.patience * heartbeat })
   const connections = connectionsOf(app.server)
   const drain = new Drain({ sessions, handOver: adopt, underWay, forwarder, connections, log: app.log })
   const refused = refusalCounters()

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import type { RouteShorthandOptions } from 'fastify'
+import { HEARTBEAT } from './beats.ts'
 import { OptionError, PolicyUnavailableError } from './errors.ts'
 import { count, duration, known, nodeAddress, plainPath, redisPrefix } from './option-checks.ts'
 import type { McpStickyOptions } from './options.ts'
@@ -59,7 +60,7 @@ export function readOptions (options: McpStickyOptions): Settings {
     node: {
       id: nodeId(node.id),
       url: node.url === undefined ? undefined : nodeAddress('node.url', node.url),
-      heartbeat: duration('node.heartbeat', node.heartbeat, 2000, { least: 50, most: MINUTE }),
+      heartbeat: duration('node.heartbeat', node.heartbeat, HEARTBEAT.usual, HEARTBEAT),
       unprovenTimeout: duration('node.unprovenTimeout', node.unprovenTimeout, MINUTE)
     },
     stream: {

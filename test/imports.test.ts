@@ -5,7 +5,7 @@ import ts from 'typescript'
 
 const lib = join(import.meta.dirname, '../lib')
 
-const leaves = ['errors.ts', 'format.ts', 'option-checks.ts', 'session-id.ts']
+const leaves = ['beats.ts', 'errors.ts', 'format.ts', 'option-checks.ts', 'session-id.ts']
 
 /**
  * What each wing of lib may import besides itself. The arrows point inward:
@@ -14,6 +14,7 @@ const leaves = ['errors.ts', 'format.ts', 'option-checks.ts', 'session-id.ts']
  * wings together.
  */
 const allowed: Record<string, string[]> = {
+  'beats.ts': [],
   'errors.ts': [],
   'format.ts': [],
   'session-id.ts': [],

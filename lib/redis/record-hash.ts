@@ -2,6 +2,7 @@ import { FORMAT, OLDEST_READER } from '../format.ts'
 import { adoptionPause } from '../directory/adoption-pauses.ts'
 import type { NodeIdentity } from '../directory/node.ts'
 import type { NewRecord, OwnerFacts, Replay, SessionRecord } from '../directory/record.ts'
+import { json } from './json.ts'
 import { isNodeId, isNodeUrl } from './nodes/node-state.ts'
 
 const NAME = 256
@@ -100,15 +101,6 @@ function clientInfo (text: string | undefined): SessionRecord['clientInfo'] {
 function number (text: string | undefined): number {
   const value = Number(text)
   return Number.isFinite(value) ? value : 0
-}
-
-/** Undefined for what is no JSON. */
-function json (text: string | undefined): unknown {
-  try {
-    return text === undefined ? undefined : JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function isObject (value: unknown): boolean {

@@ -1,11 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { BEATS } from '../../beats.ts'
 import type { Forwarder } from '../forwarding/forwarder.ts'
 import type { Way } from '../forwarding/way.ts'
-
-/** Beats without a sign of an owner, until it is asked. */
-const SILENCE = 2
-/** Beats for which a way stays shut that nobody wants to go. */
-const FORGOTTEN = 15
 
 export interface OwnerWatchParts {
   forwarder: Pick<Forwarder, 'ways' | 'answers' | 'shut' | 'open'>
@@ -46,9 +42,9 @@ export class OwnerWatch {
     for (const [url, way] of forwarder.ways) {
       if (this.#asking.has(url)) continue
       if (way.shut !== undefined) {
-        if (way.shut < now - FORGOTTEN * beat) forwarder.open(url)
+        if (way.shut < now - BEATS.shut * beat) forwarder.open(url)
         else this.#ask(url, () => this.#reopen(url))
-      } else if (way.silentSince(now - SILENCE * beat)) {
+      } else if (way.silentSince(now - BEATS.silence * beat)) {
         this.#ask(url, () => this.#question(url, way))
       }
     }
@@ -63,7 +59,7 @@ export class OwnerWatch {
     const asked = performance.now()
     if (await forwarder.answers(url)) return way.worked(asked)
     // What is heard while it is being asked, as after a pause of this process, tells more than the questions.
-    if (!way.silentSince(asked - SILENCE * beat)) return
+    if (!way.silentSince(asked - BEATS.silence * beat)) return
     log.warn({ url, awaited: way.awaited.size }, 'a node has fallen silent: what it was to answer ends as owner_lost, and nothing is sent to it until it answers')
     forwarder.shut(url, asked)
   }

@@ -1,4 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { LRUCache } from 'lru-cache'
+import { BEATS } from '../../beats.ts'
+import { Recent } from '../../bounds/recent.ts'
 import type { OwnerFacts, SessionRecord } from '../../directory/record.ts'
 import type { Question, Said } from './owner-question.ts'
 
@@ -7,7 +10,7 @@ const TOGETHER = 100
 const WAITING = 1000
 /** Owners, and sessions without one, that are remembered. */
 const REMEMBERED = 1000
-/** For how long it is remembered that nobody holds a session, or that nobody is there, in milliseconds. */
+/** For how long it is remembered that nobody holds a session, or that nobody is there (a beat at most), in milliseconds. */
 const ABSENCE = 1000
 
 /** An owner that says nothing of itself. */
@@ -48,16 +51,18 @@ interface Unclear { since: number, lasting: boolean, timer: NodeJS.Timeout }
 export class Owners {
   readonly #parts: OwnersParts
   readonly #queues = new Map<string, Queue>()
-  /** Urls where nobody is, and until when that is believed without asking: all sessions of a node are wanted at once. */
-  readonly #absent = new Map<string, number>()
-  readonly #unclear = new Map<string, Unclear>()
-  /** Sessions without a record that nobody had, and until when that is believed. */
-  readonly #nowhere = new Map<string, number>()
-  /** Nodes whose writes to the directory were in doubt when they answered, and until when that counts. */
-  readonly #doubtful = new Map<string, number>()
+  /** Urls where nobody was a moment ago, which is believed without asking: all sessions of a node are wanted at once. */
+  readonly #absent: Recent
+  readonly #unclear = new LRUCache<string, Unclear>({ max: REMEMBERED, dispose: ({ timer }) => clearTimeout(timer) })
+  /** Sessions without a record that nobody had a moment ago. */
+  readonly #nowhere = new Recent(REMEMBERED, ABSENCE)
+  /** Nodes whose writes to the directory were in doubt when they answered. */
+  readonly #doubtful: Recent
 
   constructor (parts: OwnersParts) {
     this.#parts = parts
+    this.#absent = new Recent(REMEMBERED, Math.min(ABSENCE, parts.life / BEATS.key))
+    this.#doubtful = new Recent(REMEMBERED, parts.life)
   }
 
   /** Where the recorded owner of a session stands, whose heartbeat is gone. */
@@ -70,7 +75,7 @@ export class Owners {
     if (said.said === 'nothing') return { owner: 'uncertain', error: said.error }
     const key = `${node} ${epoch} ${url}`
     if (said.said === 'proven') {
-      this.#clear(key)
+      this.#unclear.delete(key)
       return Object.hasOwn(said.held, id) ? { owner: 'holds', url } : { owner: 'gone' }
     }
     const { life, unprovenTimeout } = this.#parts
@@ -84,16 +89,16 @@ export class Owners {
    * `beats`: whether that node is alive, so that its own word is needed.
    */
   async unrecorded (id: string, { id: node, url, format, beats }: { id: string, url: string, format: number, beats: () => Promise<boolean> }): Promise<Standing> {
-    if (isRemembered(this.#nowhere, id)) return { owner: 'gone' }
+    if (this.#nowhere.has(id)) return { owner: 'gone' }
     const question: Question = { url, ids: [id], unrecorded: true, old: format === 0 }
     const said = await this.#ask(question)
     if (said.said === 'nothing') return { owner: 'uncertain', error: said.error }
     const key = `${url} unrecorded`
     if (said.said === 'proven') {
-      this.#clear(key)
-      if (said.doubtful) remember(this.#doubtful, url, performance.now() + this.#parts.life)
+      this.#unclear.delete(key)
+      if (said.doubtful) this.#doubtful.add(url)
       if (Object.hasOwn(said.held, id)) return { owner: 'holds', url }
-      remember(this.#nowhere, id, performance.now() + ABSENCE)
+      this.#nowhere.add(id)
       return { owner: 'gone' }
     }
     if (said.said !== 'unverified' && !await beats()) return { owner: 'gone' }
@@ -103,7 +108,6 @@ export class Owners {
 
   /** Asks nobody by itself any more. */
   stop (): void {
-    for (const { timer } of this.#unclear.values()) clearTimeout(timer)
     this.#unclear.clear()
   }
 
@@ -121,12 +125,11 @@ export class Owners {
   #disbelieved (key: string, limit: number, question: Question): boolean {
     const unclear = this.#unclear.get(key)
     if (unclear !== undefined) return unclear.lasting || performance.now() - unclear.since >= limit
-    if (this.#unclear.size >= REMEMBERED) this.#clear(this.#unclear.keys().next().value!)
     const again = (): void => {
       this.#parts.ask(question).then(said => {
         const unclear = this.#unclear.get(key)
         if (unclear === undefined) return
-        if (said.said === 'proven') this.#clear(key)
+        if (said.said === 'proven') this.#unclear.delete(key)
         else if (said.said === 'nothing') unclear.timer = setTimeout(again, limit).unref()
         else unclear.lasting = true
       }).catch(error => this.#parts.log.warn({ err: error }, 'an owner could not be asked again'))
@@ -135,17 +138,12 @@ export class Owners {
     return false
   }
 
-  #clear (key: string): void {
-    clearTimeout(this.#unclear.get(key)?.timer)
-    this.#unclear.delete(key)
-  }
-
   /** Those who ask the same of one url ask together, and while one question is on its way the next are gathered. */
   async #ask (question: Question): Promise<Said> {
     const { url } = question
-    if (isRemembered(this.#absent, url)) return { said: 'nobody', error: new Error('nobody was there a moment ago') }
+    if (this.#absent.has(url)) return { said: 'nobody', error: new Error('nobody was there a moment ago') }
     const said = await this.#together(question)
-    if (said.said === 'nobody' || said.said === 'silence') remember(this.#absent, url, performance.now() + Math.min(ABSENCE, this.#parts.life / 3))
+    if (said.said === 'nobody' || said.said === 'silence') this.#absent.add(url)
     return said
   }
 
@@ -172,7 +170,7 @@ export class Owners {
         if (queue.next === round) queue.next = undefined
         queue.waiting -= ids.size
         // The round before may have found nobody there.
-        if (isRemembered(this.#absent, question.url)) return { said: 'nobody', error: new Error('nobody was there a moment ago') }
+        if (this.#absent.has(question.url)) return { said: 'nobody', error: new Error('nobody was there a moment ago') }
         return this.#parts.ask({ ...question, ids: [...ids] })
       })
     }
@@ -182,19 +180,8 @@ export class Owners {
 
   /** A flood of ids: what has no record is not there, unless the node has said that its writes are in doubt. */
   #tooMany ({ url, unrecorded }: Question): Said {
-    const doubtful = isRemembered(this.#doubtful, url)
+    const doubtful = this.#doubtful.has(url)
     if (unrecorded && !doubtful) return { said: 'proven', held: {}, doubtful }
     return { said: 'nothing', error: new Error('too many sessions are being asked for') }
   }
-}
-
-function isRemembered (map: Map<string, number>, key: string): boolean {
-  return (map.get(key) ?? 0) > performance.now()
-}
-
-/** The oldest makes room. */
-function remember (map: Map<string, number>, key: string, value: number): void {
-  map.delete(key)
-  if (map.size >= REMEMBERED) map.delete(map.keys().next().value!)
-  map.set(key, value)
 }

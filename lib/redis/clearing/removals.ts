@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache'
+import { BEATS } from '../../beats.ts'
 import { FORMAT } from '../../format.ts'
 import type { SessionRecord } from '../../directory/record.ts'
 import { mayRemove } from '../../directory/remover.ts'
@@ -6,7 +8,7 @@ import { NoAnswer } from '../link/bounded.ts'
 import { CloseSet } from '../nodes/close-set.ts'
 import type { Doubt } from '../nodes/doubt.ts'
 import type { Keys } from '../keys.ts'
-import type { Link } from '../link/link.ts'
+import type { Call, Link } from '../link/link.ts'
 import type { RecordReader } from '../finding/record-reader.ts'
 import { removeRecord, trimIndex } from '../scripts/record-scripts.ts'
 import { isRefusal } from '../link/refusal.ts'
@@ -14,8 +16,6 @@ import { unavailable } from '../link/unavailable.ts'
 
 const QUEUE = 1000
 const ATTEMPTS = 3
-/** Beats of this node after which the owner must have beaten too, or is gone. */
-const SEEN_AFTER = 4
 
 interface Removal { id: string, by: Remover }
 
@@ -26,8 +26,8 @@ export class Removals {
   readonly #reader: RecordReader
   readonly #doubt: Doubt
   readonly #queue = new Map<string, Removal>()
-  /** What was applied lately, oldest first: a Redis that comes back empty has forgotten the close set too. */
-  readonly #applied = new Map<string, { removal: Removal, told: string[], beat: number }>()
+  /** What was applied lately: a Redis that comes back empty has forgotten the close set too. */
+  readonly #applied = new LRUCache<string, { removal: Removal, told: string[], beat: number }>({ max: QUEUE })
   #beats = 0
 
   constructor (parts: { link: Link, keys: Keys, reader: RecordReader, doubt: Doubt }) {
@@ -70,21 +70,19 @@ export class Removals {
   /** This node has beaten. Owners look into their close sets as they beat: after a few, they have seen what was asked. */
   beaten (): void {
     this.#beats++
-    for (const [key, { beat }] of this.#applied) {
-      if (this.#beats - beat <= SEEN_AFTER) return
-      this.#applied.delete(key)
-    }
+    this.#applied.forEach(({ beat }, key) => { if (this.#beats - beat > BEATS.told) this.#applied.delete(key) })
   }
 
   /** Tells once more what was applied lately: a close set that is lost before its node has looked leaves no trace. */
   async remind (): Promise<void> {
-    const calls = [...this.#applied.values()].flatMap(({ removal, told }) => told.map(node => new CloseSet(this.#link, this.#keys, node).adding(removal.id)))
+    const calls: Call[] = []
+    this.#applied.forEach(({ removal, told }) => calls.push(...told.map(node => new CloseSet(this.#link, this.#keys, node).adding(removal.id))))
     for (const outcome of await this.#link.all(calls)) if (outcome.status === 'rejected') throw outcome.reason
   }
 
   /** Redis may have lost what it was told: asks once more for what an owner may not have found in its close set yet. */
   again (): void {
-    for (const [key, { removal }] of this.#applied) this.#queue.set(key, removal)
+    this.#applied.rforEach(({ removal }, key) => this.#queue.set(key, removal))
   }
 
   /** Applies what was queued; what can't be applied yet stays. */
@@ -98,11 +96,6 @@ export class Removals {
       await this.#apply(removal, record)
       this.#queue.delete(key)
     }
-  }
-
-  #remember (removal: Removal, told: string[]): void {
-    if (this.#applied.size >= QUEUE) this.#applied.delete(this.#applied.keys().next().value!)
-    this.#applied.set(keyOf(removal), { removal, told, beat: this.#beats })
   }
 
   /**
@@ -119,7 +112,7 @@ export class Removals {
       if ((record.reader ?? 0) > FORMAT) return 'told'
       const dropped = Number(await this.#link.run(removeRecord, this.#keys.session(id), [record.node, record.epoch]))
       if (dropped !== 0) {
-        this.#remember(removal, told)
+        this.#applied.set(keyOf(removal), { removal, told, beat: this.#beats })
         this.#link.run(trimIndex, this.#keys.index(record.node), [id]).catch(() => {})
         return 'removed'
       }

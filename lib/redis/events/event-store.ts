@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
 import { OptionError } from '../../errors.ts'
 import type { SessionEvents, SessionEventStore } from '../../transport/mcp-server.ts'
 import type { Log } from '../link/availability.ts'
@@ -69,8 +70,8 @@ class RedisEventStore implements SessionEventStore {
   readonly #events: EventLog
   readonly #log: Pick<Log, 'warn'> | undefined
   readonly #token = randomUUID()
-  /** By stream, the last entry that we know, oldest use first. */
-  readonly #known = new Map<string, string>()
+  /** By stream, the last entry that we know. */
+  readonly #known = new LRUCache<string, string>({ max: REMEMBERED })
   /** By stream, what resolves when its replays are over. */
   readonly #replays = new Map<string, Promise<void>>()
   #sequence = 0
@@ -125,7 +126,7 @@ class RedisEventStore implements SessionEventStore {
       open: undefined,
       size: undefined
     })
-    this.#remember(stream, entry)
+    this.#known.set(stream, entry)
     // The SDK's transport gives an event to the connection that it knows when this returns, and knows a resumed one only after its replay.
     await this.#replays.get(stream)
     return eventId({ stream, entry })
@@ -159,12 +160,6 @@ class RedisEventStore implements SessionEventStore {
       if (this.#replays.get(stream) === over) this.#replays.delete(stream)
     })
     this.#replays.set(stream, over)
-  }
-
-  #remember (stream: string, entry: string): void {
-    this.#known.delete(stream)
-    this.#known.set(stream, entry)
-    if (this.#known.size > REMEMBERED) this.#known.delete(this.#known.keys().next().value!)
   }
 }
 

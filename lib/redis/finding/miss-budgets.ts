@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { MissBudget } from './miss-budget.ts'
 
 /** Reads that find nothing: so many a second, and at once. */
@@ -21,8 +22,7 @@ export class MissBudgets {
   readonly #one: Misses
   readonly #known: MissBudget
   readonly #others: MissBudget
-  /** The latest last. */
-  readonly #callers = new Map<string, MissBudget>()
+  readonly #callers = new LRUCache<string, MissBudget>({ max: CALLERS })
 
   constructor ({ one, known, others }: MissLimits = LIMITS) {
     this.#one = one
@@ -46,9 +46,9 @@ export class MissBudgets {
   }
 
   #of (by: string): MissBudget {
-    const own = this.#callers.get(by) ?? new MissBudget(this.#one.rate, this.#one.burst)
-    this.#callers.delete(by)
-    if (this.#callers.size >= CALLERS) this.#callers.delete(this.#callers.keys().next().value!)
+    const known = this.#callers.get(by)
+    if (known !== undefined) return known
+    const own = new MissBudget(this.#one.rate, this.#one.burst)
     this.#callers.set(by, own)
     return own
   }

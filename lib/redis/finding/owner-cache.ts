@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Location } from '../../directory/directory.ts'
 import type { SessionRecord } from '../../directory/record.ts'
 import type { NodeState } from '../nodes/node-state.ts'
@@ -13,15 +14,13 @@ export type Standing =
   /** Not known to be gone, but the record is worth another look. */
   | 'doubtful'
 
-/** Which node owns a session that is not here: bounded, the oldest makes room. */
+/** Which node owns a session that is not here: bounded, the one that nobody has asked for the longest makes room. */
 export class OwnerCache {
-  readonly #owners = new Map<string, Misrouted>()
+  readonly #owners = new LRUCache<string, Misrouted>({ max: REMEMBERED })
 
   /** Without what only an adopter needs: it may be large, and changes. */
   remember ({ record, ...owner }: Misrouted): void {
     const { replay: _replay, state: _state, ...rest } = record
-    this.#owners.delete(record.id)
-    if (this.#owners.size >= REMEMBERED) this.#owners.delete(this.#owners.keys().next().value!)
     this.#owners.set(record.id, { ...owner, record: rest })
   }
 

@@ -1,4 +1,6 @@
 import { shortId, tagOf } from '../../session-id.ts'
+import { Limiter } from '../../bounds/limiter.ts'
+import { Recent } from '../../bounds/recent.ts'
 import type { SessionRecord } from '../../directory/record.ts'
 import type { Doubt } from '../nodes/doubt.ts'
 import { IndexLook } from './index-look.ts'
@@ -8,7 +10,6 @@ import { MissBudgets } from './miss-budgets.ts'
 import type { NodeRegistry } from '../nodes/node-registry.ts'
 import { fromHash } from '../record-hash.ts'
 import { readRecord } from '../scripts/record-scripts.ts'
-import { Turns } from '../link/turns.ts'
 import { unavailable } from '../link/unavailable.ts'
 import type { Unreadable } from '../link/unreadable.ts'
 
@@ -30,13 +31,13 @@ export class RecordReader {
   readonly #doubt: Doubt
   readonly #unreadable: Unreadable
   readonly #reading = new Map<string, Promise<SessionRecord | undefined>>()
-  /** Absent ids and until when to believe it. */
-  readonly #absent = new Map<string, number>()
+  /** Ids that were absent a moment ago. */
+  readonly #absent = new Recent(REMEMBERED, ABSENCE)
   readonly #budgets: MissBudgets
   readonly #indexes: IndexLook
   // Two: a flood of made-up ids must not hold up those that a node may have made.
-  readonly #turnsOfKnown = new Turns(AT_A_TIME)
-  readonly #turnsOfOthers = new Turns(AT_A_TIME)
+  readonly #turnsOfKnown = new Limiter(AT_A_TIME)
+  readonly #turnsOfOthers = new Limiter(AT_A_TIME)
 
   constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt, unreadable: Unreadable, budgets?: MissBudgets }) {
     this.#link = parts.link
@@ -57,7 +58,7 @@ export class RecordReader {
   read (id: string, by = '', anew = false): Promise<SessionRecord | undefined> {
     const tag = tagOf(id)
     if (anew) this.#absent.delete(id)
-    if (tag === undefined || (this.#absent.get(id) ?? 0) > performance.now()) return Promise.resolve(undefined)
+    if (tag === undefined || this.#absent.has(id)) return Promise.resolve(undefined)
     let reading = anew ? undefined : this.#reading.get(id)
     if (!reading) {
       const begun = this.#readOnce(id, tag, by).finally(() => {
@@ -87,7 +88,7 @@ export class RecordReader {
     const record = read === undefined ? await this.#listed(id) : read.record
     if (record) return record
     if (this.#doubt.since(asked)) throw unavailable('the records may not be complete', this.#doubt.left)
-    this.#remember(id, performance.now() + ABSENCE)
+    this.#absent.add(id)
     return undefined
   }
 
@@ -107,11 +108,5 @@ export class RecordReader {
 
   async #listed (id: string): Promise<SessionRecord | undefined> {
     return await this.#indexes.has(id) ? await this.fresh(id) : undefined
-  }
-
-  #remember (id: string, until: number): void {
-    this.#absent.delete(id)
-    if (this.#absent.size >= REMEMBERED) this.#absent.delete(this.#absent.keys().next().value!)
-    this.#absent.set(id, until)
   }
 }

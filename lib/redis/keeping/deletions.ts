@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Remover } from '../../directory/remover.ts'
 import { within } from '../../bounds/within.ts'
 import type { Link } from '../link/link.ts'
@@ -6,8 +7,10 @@ import type { OwnRecords } from './own-records.ts'
 /** What `settled` waits for writes that are on their way, in milliseconds. */
 const SETTLE_BOUND = 1000
 const BATCH = 500
-/** More discards than this are left to expire. */
+/** More discards than this are left to expire, the oldest first. */
 const DISCARDS = 100_000
+/** Not `max`: that makes the room for all of them beforehand, 2.7 MB. */
+const ROOM = { maxSize: DISCARDS, sizeCalculation: () => 1 }
 
 export interface DeletionsParts {
   link: Pick<Link, 'ready'>
@@ -26,7 +29,7 @@ export interface DeletionsParts {
 export class Deletions {
   readonly #parts: DeletionsParts
   /** Sessions whose record is to be deleted, and who asked for it, if somebody did. */
-  readonly #discards = new Map<string, Remover | undefined>()
+  readonly #discards = new LRUCache<string, { by: Remover | undefined }>(ROOM)
   /** Sessions that are others' by now: all that is left of them is in our index. */
   readonly #strays = new Set<string>()
   /** Writes that the client has not settled yet, by session. */
@@ -60,8 +63,7 @@ export class Deletions {
 
   /** The record of a session is to be deleted. `by`: somebody asked for that. */
   discard (id: string, by?: Remover): void {
-    if (this.#discards.size >= DISCARDS) this.#discards.delete(this.#discards.keys().next().value!)
-    this.#discards.set(id, by ?? this.#discards.get(id))
+    this.#discards.set(id, { by: by ?? this.askedBy(id) })
     this.#flushSoon()
   }
 
@@ -73,7 +75,7 @@ export class Deletions {
 
   /** A record is about to be claimed: it is not the one that was to be deleted. False: it is, somebody asked for that. */
   claiming (id: string): boolean {
-    if (this.#discards.get(id) !== undefined) return false
+    if (this.askedBy(id) !== undefined) return false
     this.#discards.delete(id)
     this.#strays.delete(id)
     return true
@@ -86,7 +88,7 @@ export class Deletions {
 
   /** Who has asked for the end of a session whose record is about to be deleted. */
   askedBy (id: string): Remover | undefined {
-    return this.#discards.get(id)
+    return this.#discards.peek(id)?.by
   }
 
   /** Deletes what nothing holds. What fails stays. */
@@ -94,23 +96,18 @@ export class Deletions {
     if (this.#flushing) return
     this.#flushing = true
     try {
-      await this.#inBatches(this.#discards, async ids => await this.#drop(ids) > 0)
-      await this.#inBatches(this.#strays, ids => this.#unlist(ids))
+      await this.#inBatches(() => this.#discards.rkeys(), async ids => await this.#drop(ids) > 0)
+      await this.#inBatches(() => this.#strays, ids => this.#unlist(ids))
     } finally {
       this.#flushing = false
     }
   }
 
-  /** Nothing more happens by itself. */
-  close (): void {
+  /** Deletes these and what is left, until `deadline` (performance.now()), and nothing more by itself. Returns how many records are left. */
+  async clear (ids: string[], deadline: number): Promise<number> {
     this.#closed = true
     clearImmediate(this.#soon)
-  }
-
-  /** Deletes these and what is left, until `deadline` (performance.now()). Returns how many records are left. */
-  async clear (ids: string[], deadline: number): Promise<number> {
-    this.close()
-    const all = [...new Set([...ids, ...this.#discards.keys()])]
+    const all = [...new Set([...ids, ...this.#discards.rkeys()])]
     await this.settled(deadline - performance.now())
     let left = all.length
     for (let at = 0; at < all.length; at += BATCH) {
@@ -130,11 +127,21 @@ export class Deletions {
     })
   }
 
-  async #inBatches (waiting: { keys: () => Iterable<string> }, work: (ids: string[]) => Promise<boolean>): Promise<void> {
+  async #inBatches (waiting: () => Iterable<string>, work: (ids: string[]) => Promise<boolean>): Promise<void> {
     while (this.#parts.link.ready && !this.#closed) {
-      const batch = [...waiting.keys()].filter(id => !this.#writing.has(id)).slice(0, BATCH)
+      const batch = this.#batch(waiting())
       if (batch.length === 0 || !await work(batch)) break
     }
+  }
+
+  /** The first that are not being written. */
+  #batch (waiting: Iterable<string>): string[] {
+    const batch: string[] = []
+    for (const id of waiting) {
+      if (!this.#writing.has(id)) batch.push(id)
+      if (batch.length === BATCH) break
+    }
+    return batch
   }
 
   async #unlist (ids: string[]): Promise<boolean> {
@@ -147,9 +154,9 @@ export class Deletions {
   /** Returns how many are dealt with. */
   async #drop (ids: string[], bound?: number): Promise<number> {
     const { records, onOthers } = this.#parts
-    const { done, others } = await records.drop(ids.map(id => ({ id, asked: this.#discards.get(id) !== undefined })), bound)
+    const { done, others } = await records.drop(ids.map(id => ({ id, asked: this.askedBy(id) !== undefined })), bound)
     const untold = new Set(others.filter(id => {
-      const by = this.#discards.get(id)
+      const by = this.askedBy(id)
       return by !== undefined && !onOthers(id, by)
     }))
     for (const id of done) if (!untold.has(id)) this.#discards.delete(id)

@@ -5,15 +5,14 @@ import { Changes } from './changes.ts'
 import type { CloseSet } from '../nodes/close-set.ts'
 import { Deletions } from './deletions.ts'
 import { Gather } from './gather.ts'
-import { Leaving } from './leaving.ts'
+import { HandOver } from './hand-over.ts'
 import type { Link } from '../link/link.ts'
-import type { OwnRecords, Released, Update } from './own-records.ts'
+import type { OwnRecords } from './own-records.ts'
 import { TouchThrottle } from './touch-throttle.ts'
+import { Writes, type Written } from './writes.ts'
 
 /** Initialize waits for its record this long, in milliseconds. */
 const ADD_BOUND = 250
-/** What giving up again waits for Redis each time. */
-const AGAIN_BOUND = 1000
 const BATCH = 500
 
 /** Whether a local session is still ours; `unanswered`: unknown. */
@@ -37,7 +36,6 @@ export interface KeeperParts {
 export class RecordKeeper {
   readonly #link: KeeperParts['link']
   readonly #records: KeeperParts['records']
-  readonly #closeSet: KeeperParts['closeSet']
   readonly #owner: DirectoryOwner
   readonly #deletions: Deletions
   readonly #touches = new TouchThrottle()
@@ -45,24 +43,25 @@ export class RecordKeeper {
   readonly #reclaims = new Gather<Reclaimed>(ids => this.#reclaim(ids))
   /** Sessions whose record is to be renewed, or written if it is missing. */
   readonly #due = new Set<string>()
-  readonly #leaving = new Leaving()
-  /** How many are giving up. */
-  #givingUp = 0
+  readonly #handOver: HandOver
+  readonly #writes: Writes
   #cleared = false
 
   constructor ({ link, records, closeSet, owner, onOthers, onFailed }: KeeperParts) {
-    this.#changes = new Changes(() => { this.#writeChanges().catch(onFailed) })
     this.#link = link
     this.#records = records
-    this.#closeSet = closeSet
     this.#owner = owner
+    this.#changes = new Changes(() => { this.#writeChanges().catch(onFailed) })
     this.#deletions = new Deletions({ link, records, onOthers, onFailed })
+    const parts = { link, records, closeSet, owner, touches: this.#touches, changes: this.#changes, deletions: this.#deletions }
+    this.#writes = new Writes({ ...parts, recordOf: id => this.#record(id), onEnd: (id, why) => this.#end(id, why) })
+    this.#handOver = new HandOver({ ...parts, writes: this.#writes, onGivenUp: id => this.#forget(id) })
   }
 
   /** Writes a new record; false when Redis did not acknowledge it in time and it stays due. */
   async add (record: NewRecord): Promise<boolean> {
     this.#touches.written(record.id)
-    const written = await this.#write(record, ADD_BOUND)
+    const written = await this.#writes.write(record, ADD_BOUND)
     if (!written && this.#owner.has(record.id)) this.#due.add(record.id)
     return written
   }
@@ -83,7 +82,7 @@ export class RecordKeeper {
   /** A record is about to be claimed: it is not the one that was to be deleted. False: it is, somebody asked for that. */
   claiming (id: string): boolean {
     if (!this.#deletions.claiming(id)) return false
-    this.#leaving.forget(id)
+    this.#handOver.forget(id)
     return true
   }
 
@@ -110,7 +109,7 @@ export class RecordKeeper {
 
   discard (id: string, by?: Remover): void {
     this.#forget(id)
-    this.#leaving.forget(id)
+    this.#handOver.forget(id)
     this.#deletions.discard(id, by)
   }
 
@@ -131,10 +130,9 @@ export class RecordKeeper {
     for (let at = 0; at < due.length && this.#link.ready && !this.#cleared; at += BATCH) {
       const batch = due.slice(at, at + BATCH).filter(id => (this.#due.delete(id) || this.#changes.has(id)) && this.#here(id))
       const { failed } = await this.#renew(batch)
-      for (const id of failed) if (this.#owner.has(id)) this.#due.add(id)
       if (failed.length > 0 && failed.length === batch.length) break
     }
-    if (this.#leaving.size > 0 && this.#givingUp === 0 && this.#link.ready && !this.#cleared) await this.giveUp([], performance.now() + AGAIN_BOUND)
+    if (this.#link.ready && !this.#cleared) await this.#handOver.again()
     await this.#deletions.flush()
   }
 
@@ -143,129 +141,51 @@ export class RecordKeeper {
    * (performance.now()), and those that could not be before. A record that is
    * missing is written first. Returns how many could not be: they are at the next turn.
    */
-  async giveUp (ids: string[], deadline: number): Promise<number> {
-    for (const id of ids) this.#leaving.add(id, this.#owner.record(id))
-    const left = () => deadline - performance.now()
-    const all = this.#leaving.ids()
-    this.#givingUp++
-    await this.#deletions.settled(left(), all)
-    for (let at = 0; at < all.length && left() > 0; at += BATCH) {
-      const batch = all.slice(at, at + BATCH)
-      const { absent, failed } = await this.#giveUp(batch, left())
-      const lost = this.#leaving.lost(absent)
-      const { kept } = lost.length === 0 ? { kept: [] } : await this.#writeAgain(lost)
-      if (kept.length > 0) await this.#giveUp(kept, Math.max(1, left()))
-      if (failed.length === batch.length) break
-    }
-    this.#givingUp--
-    return all.filter(id => this.#leaving.has(id)).length
-  }
-
-  /** Writes no record any more. */
-  close (): void {
-    this.#cleared = true
-    this.#deletions.close()
-    this.#changes.stop()
+  giveUp (ids: string[], deadline: number): Promise<number> {
+    return this.#handOver.giveUp(ids, deadline)
   }
 
   /** Deletes the records of these sessions and of those discarded, until `deadline` (performance.now()), and writes none any more. Returns how many are left. */
   async clear (ids: string[], deadline: number): Promise<number> {
-    this.close()
+    this.#cleared = true
+    this.#writes.close()
+    this.#changes.stop()
     return await this.#deletions.clear(ids, deadline)
-  }
-
-  /** The renewal of a session, with what has changed of it. */
-  #update (id: string): Update {
-    return { id, changes: this.#changes.take(id) ? this.#owner.record(id) : undefined }
   }
 
   async #writeChanges (): Promise<void> {
     if (!this.#link.ready || this.#cleared) return
     const ids = this.#changes.due().filter(id => this.#here(id))
-    for (let at = 0; at < ids.length; at += BATCH) {
-      const { failed } = await this.#renew(ids.slice(at, at + BATCH))
-      for (const id of failed) if (this.#owner.has(id)) this.#due.add(id)
-    }
+    for (let at = 0; at < ids.length; at += BATCH) await this.#renew(ids.slice(at, at + BATCH))
   }
 
   #here (id: string): boolean {
     if (this.#owner.has(id)) return true
-    if (!this.#leaving.has(id)) this.#forget(id)
+    if (!this.#handOver.has(id)) this.#forget(id)
     return false
   }
 
   /** What the record of a session says that is here, or is leaving. */
   #record (id: string): NewRecord | undefined {
-    return this.#owner.has(id) ? this.#owner.record(id) : this.#leaving.record(id)
+    return this.#owner.has(id) ? this.#owner.record(id) : this.#handOver.record(id)
   }
 
-  /** Returns the ids that are ours, and those that it could not renew, or write again. */
-  async #renew (ids: string[]): Promise<{ kept: string[], failed: string[] }> {
-    const updates = ids.map(id => this.#update(id))
-    const { outcome, settled } = this.#records.renew(updates)
-    this.#deletions.hold(ids, settled)
-    const { epoch, kept, taken, absent, failed } = await outcome
-    for (const id of kept) {
-      // It may have ended meanwhile, and its last trace here with it.
-      if (this.#owner.has(id)) this.#touches.written(id)
-      this.#owner.kept(id, epoch)
-    }
-    for (const id of taken) this.#end(id, 'taken')
-    const again = absent.length === 0 ? { kept: [], failed: [] } : await this.#writeAgain(absent)
-    const lost = new Set([...failed, ...again.failed])
-    for (const { id, changes } of updates) if (changes !== undefined && lost.has(id)) this.#changes.giveBack(id)
-    return { kept: [...kept, ...again.kept], failed: [...lost] }
-  }
-
-  /** Absence of a record is a requested close when the id is in our close set, else a loss. */
-  async #writeAgain (ids: string[]): Promise<{ kept: string[], failed: string[] }> {
-    const closed = await this.#closeSet.tryRead()
-    if (closed === undefined) return { kept: [], failed: ids }
-    const kept: string[] = []
-    const failed: string[] = []
-    await Promise.all(ids.map(async id => {
-      if (closed.includes(id)) return this.#end(id, 'closed')
-      const record = this.#record(id)
-      if (record === undefined || this.#cleared) return
-      const written = await this.#write(record)
-      if (!written) failed.push(id)
-      else if (this.#record(id) !== undefined) kept.push(id)
-    }))
-    return { kept, failed }
+  /** What could not be renewed, or written again, stays due. */
+  async #renew (ids: string[]): Promise<Written> {
+    const written = await this.#writes.renew(ids)
+    for (const id of written.failed) if (this.#owner.has(id)) this.#due.add(id)
+    return written
   }
 
   async #reclaim (ids: string[]): Promise<(id: string) => Reclaimed> {
     const { kept, failed } = await this.#renew(ids.filter(id => this.#here(id)))
     const [ours, unknown] = [new Set(kept), new Set(failed)]
-    for (const id of unknown) if (this.#owner.has(id)) this.#due.add(id)
     return id => ours.has(id) ? 'kept' : unknown.has(id) ? 'unanswered' : 'lost'
-  }
-
-  /** Gives up those that are leaving still. */
-  async #giveUp (ids: string[], bound: number): Promise<Released> {
-    const updates = ids.flatMap(id => this.#leaving.update(id, this.#owner.record(id), this.#changes.take(id)))
-    const { ready } = this.#link
-    const outcome = await this.#records.giveUp(updates, bound)
-    if (ready) this.#leaving.unanswered(outcome.failed)
-    for (const id of outcome.released) {
-      this.#forget(id)
-      this.#leaving.forget(id)
-    }
-    return outcome
-  }
-
-  async #write (record: NewRecord, bound?: number): Promise<boolean> {
-    const { id } = record
-    const { outcome, epoch, settled } = this.#records.write(record, bound)
-    this.#deletions.hold([id], settled)
-    if (await outcome === 'taken') this.#end(id, 'taken')
-    if (await outcome === 'written') this.#owner.kept(id, epoch)
-    return await outcome !== 'failed'
   }
 
   #end (id: string, why: 'closed' | 'taken'): void {
     this.#forget(id)
-    this.#leaving.forget(id)
+    this.#handOver.forget(id)
     if (why === 'taken') this.#deletions.unlist(id)
     this.#owner.end(id, why)
   }

@@ -1,3 +1,4 @@
+import { Recent } from '../../bounds/recent.ts'
 import type { Log } from './availability.ts'
 
 /** Keys that are remembered as said. */
@@ -10,7 +11,7 @@ const REMEMBERED = 1000
  */
 export class Unreadable {
   readonly #log: Pick<Log, 'warn'>
-  readonly #said = new Set<string>()
+  readonly #said = new Recent(REMEMBERED)
 
   constructor (log: Pick<Log, 'warn'>) {
     this.#log = log
@@ -19,7 +20,6 @@ export class Unreadable {
   /** `what`: for the log, so nobody's session id. */
   found (what: string): void {
     if (this.#said.has(what)) return
-    if (this.#said.size >= REMEMBERED) this.#said.delete(this.#said.values().next().value!)
     this.#said.add(what)
     this.#log.warn({ what }, 'unreadable in Redis: it counts as absent; the key prefix must be the plugin\'s alone')
   }

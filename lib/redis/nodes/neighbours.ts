@@ -1,3 +1,4 @@
+import { Recent } from '../../bounds/recent.ts'
 import { FORMAT } from '../../format.ts'
 import type { Log } from '../link/availability.ts'
 
@@ -52,7 +53,7 @@ export interface Neighbour { id: string, format?: number | undefined, options: T
 export class Neighbours {
   readonly #ours: SharedOptions | undefined
   readonly #log: Pick<Log, 'warn' | 'info'>
-  readonly #said = new Set<string>()
+  readonly #said = new Recent(REMEMBERED)
 
   /** Without options of its own it compares the format alone. */
   constructor (ours: SharedOptions | undefined, log: Pick<Log, 'warn' | 'info'>) {
@@ -76,7 +77,6 @@ export class Neighbours {
   #once (what: Value[], say: () => void): void {
     const key = JSON.stringify(what)
     if (this.#said.has(key)) return
-    if (this.#said.size >= REMEMBERED) this.#said.delete(this.#said.values().next().value!)
     this.#said.add(key)
     say()
   }

@@ -1,4 +1,7 @@
+import { LRUCache } from 'lru-cache'
+import { BEATS } from '../../beats.ts'
 import { FORMAT } from '../../format.ts'
+import { Recent } from '../../bounds/recent.ts'
 import type { NodeIdentity, NodeStatus } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
@@ -9,8 +12,6 @@ import type { Unreadable } from '../link/unreadable.ts'
 
 /** Nodes that were seen once and owners that are gone: how many are remembered. */
 const REMEMBERED = 1000
-/** Beats between looks at the live nodes that nobody asked for. */
-const LOOK = 8
 
 /** What a node tells the others at each beat. */
 export type Report = Pick<NodeStatus, 'state' | 'sessions' | 'room'>
@@ -49,9 +50,9 @@ export class NodeRegistry {
   /** The latest look that succeeded. */
   #seen = new Map<string, NodeState>()
   /** By tag, however long ago. */
-  readonly #lastSeen = new Map<string, NodeState>()
-  /** Owners (node and epoch) that were found gone, and until when nobody looks again. */
-  readonly #gone = new Map<string, number>()
+  readonly #lastSeen = new LRUCache<string, NodeState>({ max: REMEMBERED })
+  /** Owners (node and epoch) that were found gone: for a beat nobody looks again. */
+  readonly #gone: Recent
   readonly #reading = new Map<string, Promise<NodeState | undefined>>()
 
   constructor ({ link, keys, node, heartbeat, options, neighbours, unreadable, onFailed }: RegistryOptions) {
@@ -59,6 +60,7 @@ export class NodeRegistry {
     this.#keys = keys
     this.#node = node
     this.#heartbeat = heartbeat
+    this.#gone = new Recent(REMEMBERED, heartbeat)
     this.#options = options
     this.#neighbours = neighbours
     this.#unreadable = unreadable
@@ -69,7 +71,7 @@ export class NodeRegistry {
   async beat (report: Report, over = ''): Promise<Beat> {
     const { id, url, tag, epoch } = this.#node
     const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat, options: this.#options })
-    const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(3 * this.#heartbeat), over])
+    const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(BEATS.key * this.#heartbeat), over])
     // Clients that hand numbers out as strings are taken too; a value is no number.
     if (Number.isNaN(Number(outcome))) {
       const other = readNodeState(id, outcome as string)
@@ -125,7 +127,7 @@ export class NodeRegistry {
 
   /** Looks at the live nodes if nobody has for a while: should Redis go away, it is too late to learn where they are. */
   async keepLooking (): Promise<void> {
-    if (performance.now() - this.#lookedAt > LOOK * this.#heartbeat) await this.alive()
+    if (performance.now() - this.#lookedAt > BEATS.look * this.#heartbeat) await this.alive()
   }
 
   /** The node with this tag that was last seen alive, however long ago; never this one. */
@@ -141,10 +143,10 @@ export class NodeRegistry {
     const seen = fresh ? undefined : (await this.alive()).get(id)
     if (seen?.epoch === epoch) return seen
     const key = JSON.stringify([id, epoch])
-    if ((this.#gone.get(key) ?? 0) > performance.now()) return undefined
+    if (this.#gone.has(key)) return undefined
     const now = await this.read(id)
     if (now?.epoch === epoch) return now
-    remember(this.#gone, key, performance.now() + this.#heartbeat)
+    this.#gone.add(key)
     return undefined
   }
 
@@ -184,7 +186,7 @@ export class NodeRegistry {
     }
     this.#seen.set(id, node)
     if (id !== this.#node.id) {
-      remember(this.#lastSeen, node.tag, node)
+      this.#lastSeen.set(node.tag, node)
       this.#neighbours?.seen(node)
     }
     return node
@@ -194,11 +196,4 @@ export class NodeRegistry {
 /** How the log calls it. */
 function keyOf (id: string): string {
   return `the key of the node ${id}`
-}
-
-/** The oldest makes room. */
-function remember<T> (map: Map<string, T>, key: string, value: T): void {
-  map.delete(key)
-  if (map.size >= REMEMBERED) map.delete(map.keys().next().value!)
-  map.set(key, value)
 }

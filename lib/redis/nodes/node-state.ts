@@ -1,4 +1,6 @@
+import { HEARTBEAT } from '../../beats.ts'
 import type { NodeStatus } from '../../directory/node.ts'
+import { json } from '../json.ts'
 import { readTheirOptions, type TheirOptions } from './neighbours.ts'
 
 /** What a node's key says. */
@@ -14,8 +16,6 @@ export interface NodeState extends NodeStatus {
   raw: string
 }
 
-/** As the option `node.heartbeat`: what is out of these bounds is nobody's. */
-const HEARTBEAT = { least: 50, most: 60_000, usual: 2000 }
 const ID = /^[\w.-]{1,64}$/
 
 /** Whether this can be the id of a node. */
@@ -49,6 +49,7 @@ export function readNodeState (id: string, raw: string): NodeState | undefined {
     room: room === null ? Infinity : count(room) ?? 0,
     format: count(format) ?? 0,
     beat: count(beat) ?? 0,
+    // What is out of the option's bounds is nobody's.
     heartbeat: typeof heartbeat === 'number' && heartbeat >= HEARTBEAT.least && heartbeat <= HEARTBEAT.most ? heartbeat : HEARTBEAT.usual,
     options: readTheirOptions(options),
     raw
@@ -57,13 +58,4 @@ export function readNodeState (id: string, raw: string): NodeState | undefined {
 
 function count (value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 ? value : undefined
-}
-
-/** Undefined for what is no JSON. */
-function json (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { BEATS } from '../../beats.ts'
 import { NodeDuplicateError } from '../../errors.ts'
 import type { NodeIdentity } from '../../directory/node.ts'
 import type { Beat, NodeRegistry } from './node-registry.ts'
@@ -43,7 +44,7 @@ export async function checkUrl (registry: NodeRegistry, node: NodeIdentity, sign
 }
 
 async function renewed (registry: NodeRegistry, seen: NodeState, signal: AbortSignal): Promise<boolean> {
-  await delay(1.5 * seen.heartbeat, undefined, { ref: false, signal })
+  await delay(BEATS.rival * seen.heartbeat, undefined, { ref: false, signal })
   const now = await registry.read(seen.id)
   return now !== undefined && now.raw !== seen.raw
 }

@@ -1,4 +1,4 @@
-import { REPLACING, script } from './script.ts'
+import { NOW, REPLACING, script } from './script.ts'
 
 /*
  * The events of a session are one Redis stream. Fields of an entry, in this order:
@@ -21,10 +21,6 @@ const SIZE = `
 local function size (fields)
   return #fields[2] + #fields[4] + ${ENTRY}
 end`
-
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
 /** `trim(most, life)`: exact, by count and by age. The key lives as long as its newest entry. */
 const TRIM = `${REPLACING}${NOW}

@@ -1,8 +1,8 @@
-import { REPLACING, script } from './script.ts'
+import { NOW, REPLACING, script } from './script.ts'
 
-const NOW = `
-local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))`
+/** `stamp`: now, as it is written. */
+const STAMP = `${NOW}
+local stamp = string.format('%.0f', now)`
 
 /**
  * Whose record it is. It is ours when it names our node and incarnation
@@ -37,9 +37,9 @@ end`
  * KEYS[1] record; ARGV node, incarnation and a dot, epoch, ttl (ms), then field, value, ...
  * Returns 1 written, 0 another owner's, or released.
  */
-export const addRecord = script(`${OWNER}${PUT}${NOW}
+export const addRecord = script(`${OWNER}${PUT}${STAMP}
 if owner[1] and (not ours or owner[3]) then return 0 end
-redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
+redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', stamp)
 put(5)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`)
@@ -52,8 +52,8 @@ return 1`)
 export const renewRecord = script(`${OWNER}${PUT}
 if not owner[1] then return -1 end
 if not ours or owner[3] then return 0 end
-${NOW}
-redis.call('HSET', KEYS[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
+${STAMP}
+redis.call('HSET', KEYS[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', stamp)
 redis.call('HDEL', KEYS[1], 'adoptionFailures', 'adoptionFailedAt')
 put(5)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
@@ -115,8 +115,8 @@ if owner[1] ~= ARGV[1] and not owner[3] then
   end
   redis.call('HSET', KEYS[1], 'formerly', table.concat(nodes, ','))
 end
-${NOW}
-redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', now)
+${STAMP}
+redis.call('HSET', KEYS[1], 'node', ARGV[1], 'epoch', newer(ARGV[3]), 'lastSeenAt', stamp)
 redis.call('HDEL', KEYS[1], 'released')
 put(8)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
@@ -130,16 +130,16 @@ return 1`)
  * then field, value, ... of its owner.
  * Returns 1 restored, 0 not ours any more.
  */
-export const unclaimRecord = script(`${OWNER}${PUT}${NOW}
+export const unclaimRecord = script(`${OWNER}${PUT}${STAMP}
 if not ours or owner[3] then return 0 end
 put(4)
 local failed = redis.call('HMGET', KEYS[1], 'adoptionFailures', 'adoptionFailedAt')
 local failures, at = tonumber(failed[1]) or 0, tonumber(failed[2])
 local pauses = {}
 for pause in string.gmatch(ARGV[3], '%d+') do pauses[#pauses + 1] = tonumber(pause) end
-local since = at and tonumber(now) - at
+local since = at and now - at
 if since and since >= 0 and since < (pauses[failures] or 0) then return 1 end
-redis.call('HSET', KEYS[1], 'adoptionFailures', failures + 1, 'adoptionFailedAt', now)
+redis.call('HSET', KEYS[1], 'adoptionFailures', failures + 1, 'adoptionFailedAt', stamp)
 return 1`)
 
 /**
@@ -153,7 +153,7 @@ local at = tonumber(redis.call('HGET', KEYS[1], 'adoptionFailedAt') or '')
 if at then
   ${NOW}
   fields[#fields + 1] = 'adoptionFailedAgo'
-  fields[#fields + 1] = string.format('%.0f', tonumber(now) - at)
+  fields[#fields + 1] = string.format('%.0f', now - at)
 end
 return fields`)
 
@@ -161,10 +161,10 @@ return fields`)
  * Puts sessions into a node's index, used now.
  * KEYS[1] index; ARGV life of the index (ms), id, ... (at most 1000).
  */
-export const touchIndex = script(`${REPLACING}${NOW}
+export const touchIndex = script(`${REPLACING}${STAMP}
 local entries = {}
 for i = 2, #ARGV do
-  entries[#entries + 1] = now
+  entries[#entries + 1] = stamp
   entries[#entries + 1] = ARGV[i]
 end
 replacing('ZADD', KEYS[1], unpack(entries))
@@ -175,10 +175,10 @@ return 1`)
  * Puts those sessions into a node's index that are not in it.
  * KEYS[1] index; ARGV life of the index (ms), id, ... (at most 1000).
  */
-export const completeIndex = script(`${REPLACING}${NOW}
+export const completeIndex = script(`${REPLACING}${STAMP}
 local entries = {}
 for i = 2, #ARGV do
-  entries[#entries + 1] = now
+  entries[#entries + 1] = stamp
   entries[#entries + 1] = ARGV[i]
 end
 replacing('ZADD', KEYS[1], 'NX', unpack(entries))

@@ -23,3 +23,8 @@ local function replacing (...)
   if string.find(answer.err, 'WRONGTYPE', 1, true) then redis.call('DEL', KEYS[1]) end
   return redis.call(...)
 end`
+
+/** Lua: `now`, milliseconds since the Unix epoch by Redis' own clock. */
+export const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)`

@@ -1,8 +1,4 @@
-import { REPLACING, script } from './script.ts'
-
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)`
+import { NOW, REPLACING, script } from './script.ts'
 
 /**
  * Takes the sweeper's part, or keeps it. A holder for ever is none of ours.

@@ -1,8 +1,11 @@
+import { LRUCache } from 'lru-cache'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcNotification, JsonRpcRequest, JsonRpcResult, RequestId } from '../messages.ts'
 import type { SseStream } from '../streams/sse-stream.ts'
 
 /** Requests that the client never answers and the server never cancels are forgotten from here on, oldest first. */
 const MAX_PENDING = 1000
+/** Not `max`: that makes the room for all of them beforehand, 24 KB a session. */
+const ROOM = { maxSize: MAX_PENDING, sizeCalculation: () => 1 }
 
 /**
  * The server's own requests to the client, and their ids on the wire.
@@ -14,7 +17,8 @@ const MAX_PENDING = 1000
  */
 export class ClientRequests {
   readonly #prefix: string
-  #pending: Map<RequestId, SseStream | undefined> | undefined
+  /** There is none while the client owes no answer: many sessions never ask. */
+  #pending: LRUCache<RequestId, { stream: SseStream | undefined }> | undefined
 
   constructor (token: string) {
     this.#prefix = `${token}-`
@@ -31,24 +35,23 @@ export class ClientRequests {
 
   /** The request is on its way, on this stream or in the queue for one. */
   sent (id: RequestId, stream: SseStream | undefined): void {
-    this.#pending ??= new Map()
-    this.#pending.set(id, stream)
-    if (this.#pending.size > MAX_PENDING) this.#pending.delete(this.#pending.keys().next().value!)
+    this.#pending ??= new LRUCache(ROOM)
+    this.#pending.set(id, { stream })
   }
 
   /** The server gives a request up: its cancellation for the wire, and the stream that carried the request. */
   cancelled (notification: JsonRpcNotification): { message: JsonRpcNotification, stream: SseStream | undefined } {
     const id = notification.params?.['requestId'] as RequestId
-    if (this.#pending?.has(id) !== true) return { message: notification, stream: undefined }
-    const stream = this.#pending.get(id)
-    this.#pending.delete(id)
-    return { message: { ...notification, params: { ...notification.params, requestId: this.#wire(id) } }, stream }
+    const pending = this.#pending?.peek(id)
+    if (pending === undefined) return { message: notification, stream: undefined }
+    this.#over(id)
+    return { message: { ...notification, params: { ...notification.params, requestId: this.#wire(id) } }, stream: pending.stream }
   }
 
   /** The client's answer as the SDK expects it; undefined when nothing waits for it. */
   answered (answer: JsonRpcResult | JsonRpcError): JsonRpcMessage | undefined {
     const id = this.#own(answer.id)
-    if (id === undefined || this.#pending?.delete(id) !== true) return undefined
+    if (id === undefined || !this.#over(id)) return undefined
     return { ...answer, id } as JsonRpcMessage
   }
 
@@ -56,6 +59,13 @@ export class ClientRequests {
   progressed (notification: JsonRpcNotification): JsonRpcNotification {
     const token = this.#own(notification.params?.['progressToken'])
     return token === undefined ? notification : { ...notification, params: { ...notification.params, progressToken: token } }
+  }
+
+  /** Whether it was pending. */
+  #over (id: RequestId): boolean {
+    const was = this.#pending?.delete(id) === true
+    if (this.#pending?.size === 0) this.#pending = undefined
+    return was
   }
 
   #wire (id: RequestId): string {

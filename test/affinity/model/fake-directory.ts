@@ -1,3 +1,4 @@
+import { BEATS } from '../../../lib/beats.ts'
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
 import { FORMAT } from '../../../lib/format.ts'
 import type { DirectoryOwner, Location, SessionDirectory } from '../../../lib/directory/directory.ts'
@@ -211,7 +212,7 @@ export class FakeDirectory implements SessionDirectory {
 
   #raise (): void {
     const { world, heartbeat } = this.#parts
-    this.#doubt = world.now + 3 * heartbeat
+    this.#doubt = world.now + BEATS.doubt * heartbeat
     for (const id of this.#owner.ids()) this.#due.add(id)
   }
 
@@ -248,7 +249,7 @@ export class FakeDirectory implements SessionDirectory {
     const state = this.#owner.draining ? 'draining' : 'up'
     const key = { id, url, tag, incarnation, epoch: this.#parts.node.epoch, state, sessions: this.#owner.size, room: this.#owner.room, format: FORMAT } as const
     const claimed = this.#claimed
-    const beat = await this.#link.try(scripts => scripts.beat(key, 3 * heartbeat, claimed))
+    const beat = await this.#link.try(scripts => scripts.beat(key, BEATS.key * heartbeat, claimed))
     if (beat === undefined) return
     if ('superseded' in beat) {
       this.#stopped = true

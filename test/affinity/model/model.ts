@@ -1,10 +1,11 @@
+import { BEATS } from '../../../lib/beats.ts'
 import type { FakeRedis } from './fake-redis.ts'
 import { HEARTBEAT } from './node.ts'
 import type { Answer, ModelNode } from './node.ts'
 import type { World } from './world.ts'
 
 /** For so long after Redis has lost something, or a session was closed, a node need not have heard of it. */
-const LEASE = 2 * HEARTBEAT
+const LEASE = BEATS.lease * HEARTBEAT
 /** After so many adoptions that failed nobody tries another. */
 const ATTEMPTS = 3
 

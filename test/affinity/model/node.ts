@@ -1,3 +1,4 @@
+import { BEATS } from '../../../lib/beats.ts'
 import { Adoption } from '../../../lib/affinity/adoption.ts'
 import { Affinity } from '../../../lib/affinity/affinity.ts'
 import { Delegation } from '../../../lib/affinity/delegation.ts'
@@ -84,7 +85,7 @@ export class ModelNode implements Process {
     this.identity = { id: `n${place}`, url: this.url, tag: nodeTag({ id: '', url: this.url }), incarnation, epoch: `${incarnation}.0` }
     this.directory = new FakeDirectory({ world, redis, node: this.identity, process: this, heartbeat: HEARTBEAT, faults })
     const clock = () => ({ monotonic: world.now + this.#skew.monotonic, wall: world.now + this.#skew.wall })
-    this.lease = new Lease({ node: this.identity, life: faults.endlessLease === true ? Infinity : 2 * HEARTBEAT, clock })
+    this.lease = new Lease({ node: this.identity, life: faults.endlessLease === true ? Infinity : BEATS.lease * HEARTBEAT, clock })
     const log: any = { ...this.log, child: () => log }
     this.sessions = new Sessions({
       node: this.identity,
@@ -97,7 +98,7 @@ export class ModelNode implements Process {
       makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, unsent, log }),
       log
     })
-    const owners = new Owners({ own: this.url, ask: question => this.#ask(question), life: 3 * HEARTBEAT, unprovenTimeout: 60_000, disbelieved: { count: 0 }, log })
+    const owners = new Owners({ own: this.url, ask: question => this.#ask(question), life: BEATS.key * HEARTBEAT, unprovenTimeout: 60_000, disbelieved: { count: 0 }, log })
     const adoption = new Adoption({ sessions: this.sessions, directory: this.directory, owners, log })
     const forwarder = { forward: (request: any, reply: any, url: string, { decline }: any) => this.#forward(request, reply, url, decline) } as unknown as Forwarder
     const underWay = { calls: new UnderWay(), streams: new UnderWay() }
@@ -110,7 +111,7 @@ export class ModelNode implements Process {
       delegation: new Delegation({ hops, directory: this.directory, node: this.identity }),
       missing: new Missing({ directory: this.directory, owners, url: this.url }),
       adoption,
-      patience: 3 * HEARTBEAT
+      patience: BEATS.patience * HEARTBEAT
     })
     this.#drain = new Drain({ sessions: this.sessions, handOver: true, underWay, log })
   }

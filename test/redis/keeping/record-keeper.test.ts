@@ -140,14 +140,14 @@ t.test('what is claimed again is not deleted, unless somebody asked for that', a
 })
 
 /** A keeper of sessions whose records are missing, unless they are said to exist: what it does to them is noted. */
-function withoutRecord (owner: FakeNode, parts: { exists?: boolean, failing?: number, reading?: () => void, written?: (id: string) => void, onOthers?: () => boolean }) {
+function withoutRecord (owner: FakeNode, parts: { ready?: boolean, exists?: boolean, failing?: number, reading?: () => void, written?: (id: string) => void, onOthers?: () => boolean }) {
   const done: string[] = []
   let { exists = false, failing = 0 } = parts
   const keeper = new RecordKeeper({
     owner,
     onOthers: parts.onOthers ?? (() => true),
     onFailed: err => { throw err },
-    link: { ready: true },
+    link: { ready: parts.ready ?? true },
     closeSet: { tryRead: async () => { parts.reading?.(); return [] } },
     records: {
       write: ({ id }) => {
@@ -250,4 +250,19 @@ t.test('after clear nothing is written any more', async t => {
   t.equal(await keeper.clear([record.id], performance.now() + 1000), 0)
   await keeper.flush()
   t.equal(await raw.exists(keys.session(record.id)), 0)
+})
+
+t.test('deletions that Redis cannot be asked for are remembered, but for the oldest of too many', async t => {
+  const owner = new FakeNode(identity('a'))
+  const { keeper } = withoutRecord(owner, { ready: false })
+  keeper.discard('first', 'any')
+  keeper.discard('second')
+  keeper.discard('first')
+  t.strictSame(keeper.closing('first'), ['any'], 'that somebody asked is not forgotten')
+  for (let i = 0; i < 99_999; i++) keeper.discard(`s${i}`)
+  t.equal(keeper.discarding('second'), false, 'it is left to expire')
+  t.equal(keeper.discarding('first'), true)
+  keeper.discard('one more')
+  t.equal(keeper.discarding('first'), false)
+  t.equal(keeper.discarding('s0'), true)
 })

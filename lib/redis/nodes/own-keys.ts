@@ -1,22 +1,23 @@
+import { BEATS } from '../../beats.ts'
 import type { DirectoryOwner } from '../../directory/directory.ts'
 import type { NodeIdentity } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
+import type { CloseSet } from './close-set.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import { INDEX_LIFE } from '../keeping/own-records.ts'
-import { completeIndex, countIndex } from '../scripts/record-scripts.ts'
+import { completeIndex, countIndex, pageIndex } from '../scripts/record-scripts.ts'
 import type { Unreadable } from '../link/unreadable.ts'
 
 const BATCH = 500
-/** Beats in a row that find the index short: a session is here a moment before it is there. */
-const SHORT = 2
 
-export interface UpkeepParts {
+export interface OwnKeysParts {
   link: Link
   keys: Keys
   node: NodeIdentity
   owner: Pick<DirectoryOwner, 'size' | 'ids' | 'has'>
-  registry: Pick<NodeRegistry, 'enlist'>
+  registry: Pick<NodeRegistry, 'enlist' | 'withdraw' | 'forget'>
+  closeSet: Pick<CloseSet, 'delete'>
   unreadable: Unreadable
   /** Milliseconds between two beats. */
   heartbeat: number
@@ -27,13 +28,13 @@ export interface UpkeepParts {
  * the nodes, and its index. An eviction, or an operator, may take either away.
  * Two commands a beat, however many sessions there are.
  */
-export class Upkeep {
-  readonly #parts: UpkeepParts
+export class OwnKeys {
+  readonly #parts: OwnKeysParts
   #due = 0
   #short = 0
   #stopped = false
 
-  constructor (parts: UpkeepParts) {
+  constructor (parts: OwnKeysParts) {
     this.#parts = parts
   }
 
@@ -52,13 +53,22 @@ export class Upkeep {
     this.#stopped = true
   }
 
+  /** Takes the node's keys away. Sessions of an earlier incarnation may be left in the index; then our id stays, for whoever lists or cleans up. */
+  async withdraw (): Promise<void> {
+    const { link, keys, node, registry, closeSet } = this.#parts
+    if (!await registry.withdraw()) return
+    await closeSet.delete()
+    const left = await link.run(pageIndex, keys.index(node.id), ['', '', '1']) as string[]
+    if (left.length === 0) await registry.forget()
+  }
+
   async #checkIndex (): Promise<void> {
     const { link, keys, node, owner, unreadable } = this.#parts
     const expected = owner.size
     if (expected === 0) return
     const size = await unreadable.orAbsent(`the index of the node ${node.id}`, link.run(countIndex, keys.index(node.id)), 0)
     if (Number(size) >= Math.min(expected, owner.size)) this.#short = 0
-    else if (++this.#short >= SHORT) await this.#complete()
+    else if (++this.#short >= BEATS.short) await this.#complete()
   }
 
   /** What is there keeps its place. */

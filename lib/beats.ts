@@ -1,0 +1,45 @@
+/** Milliseconds between two beats of a node, by which it says that it lives: the option `node.heartbeat`, the same on all nodes. */
+export const HEARTBEAT = { least: 50, most: 60_000, usual: 2000 }
+
+/** For so many beats … Some must outlast others: see the rules below. */
+export const BEATS = {
+  /** a node serves its sessions without asking, from before it sent the last beat that was acknowledged. */
+  lease: 2,
+  /** a node's key lives in Redis, from when the last beat arrived there; then the node counts as gone. */
+  key: 3,
+  /** no absence is evidence after Redis may have lost what it knew, or has refused writes. */
+  doubt: 3,
+  /** a request is held whose owner cannot be reached. */
+  patience: 3,
+  /** a close is told again to the nodes that may hold its session: they look into their close sets as they beat. */
+  told: 4,
+  /** a node that starts waits to see whether the holder of its id or url beats. */
+  rival: 1.5,
+  /** an owner that is to answer gives no sign, until it is asked over new connections. */
+  silence: 2,
+  /** the way to a silent owner stays shut, after somebody has wanted to go it. */
+  shut: 15,
+  /** nobody looks at the nodes, until it is done without being asked: should Redis go away, it is too late to learn where they are. */
+  look: 8,
+  /** a node's index is found short, until it is completed: a session is here a moment before it is there. */
+  short: 2
+}
+
+export type Beats = typeof BEATS
+
+/** What must outlast what, and why. */
+const RULES: Array<{ rule: string, holds: (beats: Beats) => boolean }> = [
+  { rule: 'lease > 1: a node in good health renews its lease before it lapses', holds: ({ lease }) => lease > 1 },
+  { rule: 'lease < key: whoever finds a key gone may adopt, and its node must not serve unasked then', holds: ({ lease, key }) => lease < key },
+  { rule: 'doubt >= key: a node whose key was lost is believed alive for as long as with its key', holds: ({ doubt, key }) => doubt >= key },
+  { rule: 'patience >= key: who waits for an owner that has just died learns that it is gone', holds: ({ patience, key }) => patience >= key },
+  { rule: 'told > key: by then a node has beaten since it was told, or is gone', holds: ({ told, key }) => told > key },
+  { rule: 'rival > 1: a live node beats meanwhile', holds: ({ rival }) => rival > 1 },
+  { rule: 'shut > patience: a request that is held wants the way that often at least, and must find it shut', holds: ({ shut, patience }) => shut > patience },
+  { rule: 'short > 1: one beat may come between a session and its place in the index', holds: ({ short }) => short > 1 }
+]
+
+/** @throws Error with the rule that the numbers break. */
+export function assertBeats (beats: Beats = BEATS): void {
+  for (const { rule, holds } of RULES) if (!holds(beats)) throw new Error(`beats.ts: ${rule}`)
+}

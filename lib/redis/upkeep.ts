@@ -1,0 +1,170 @@
+import { shortId } from '../session-id.ts'
+import type { DirectoryOwner } from '../directory/directory.ts'
+import type { NodeIdentity } from '../directory/node.ts'
+import type { Remover } from '../directory/remover.ts'
+import type { Removals } from './clearing/removals.ts'
+import type { Sweeper } from './clearing/sweeper.ts'
+import type { Failures } from './failures.ts'
+import type { RecordKeeper } from './keeping/record-keeper.ts'
+import type { Log } from './link/availability.ts'
+import type { Link } from './link/link.ts'
+import type { CloseSet } from './nodes/close-set.ts'
+import type { Doubt } from './nodes/doubt.ts'
+import { Heartbeat } from './nodes/heartbeat.ts'
+import type { NodeRegistry } from './nodes/node-registry.ts'
+import type { NodeState } from './nodes/node-state.ts'
+import type { OwnKeys } from './nodes/own-keys.ts'
+
+export interface UpkeepParts {
+  link: Link
+  node: NodeIdentity
+  owner: DirectoryOwner
+  registry: NodeRegistry
+  closeSet: CloseSet
+  keeper: RecordKeeper
+  removals: Removals
+  ownKeys: OwnKeys
+  sweeper: Sweeper | undefined
+  doubt: Doubt
+  failures: Failures
+  /** Looks after the secret that the nodes share. Never rejects. */
+  secret: () => Promise<void>
+  /** Milliseconds between two beats. */
+  heartbeat: number
+  log: Log
+}
+
+/** What a started directory does by itself: what its beats, its connections and what Redis may have lost lead to. */
+export class Upkeep {
+  readonly #parts: UpkeepParts
+  readonly #heartbeat: Heartbeat
+  /** The epoch that our records were last moved to. */
+  #epoch: string
+  #flushing = false
+
+  constructor (parts: UpkeepParts) {
+    const { node, owner, registry, closeSet, failures, secret, heartbeat } = parts
+    this.#parts = parts
+    this.#epoch = node.epoch
+    this.#heartbeat = new Heartbeat({
+      registry,
+      closeSet,
+      secret,
+      node,
+      interval: heartbeat,
+      report: () => ({ state: owner.draining ? 'draining' : 'up', sessions: owner.size, room: owner.draining ? 0 : owner.room }),
+      beating: () => this.#beating(),
+      onBeat: beat => this.#onBeat(beat),
+      onTick: () => this.flushNow(),
+      onFailed: err => failures.beatFailed(err),
+      onAccepted: () => failures.beatTaken(),
+      onSuperseded: (by, err) => this.#superseded(by, err)
+    })
+  }
+
+  /**
+   * Claims this node's identity and begins to beat.
+   * @throws NodeDuplicateError
+   */
+  start (): Promise<void> {
+    return this.#heartbeat.start()
+  }
+
+  stop (): void {
+    this.#heartbeat.stop()
+    this.#parts.ownKeys.stop()
+  }
+
+  /** Whether our lease runs; beats first if it does not. */
+  async leased (): Promise<boolean> {
+    const { owner } = this.#parts
+    if (!owner.leased) await this.#heartbeat.hurry()
+    return owner.leased
+  }
+
+  /** Beats now. */
+  hurry (): void {
+    this.#heartbeat.hurry().catch(err => this.#parts.failures.failed(err))
+  }
+
+  /** Redis answers again, over the connections that there were. `outage`: in milliseconds. */
+  answering (outage: number): void {
+    const { doubt, heartbeat } = this.#parts
+    // The others could not beat either.
+    if (outage > heartbeat) doubt.raise()
+    this.hurry()
+  }
+
+  /** There is a new connection. */
+  reconnected (): void {
+    const { doubt, failures } = this.#parts
+    doubt.raise()
+    this.recheck()
+    this.#heartbeat.startOver().catch(err => failures.failed(err))
+  }
+
+  /** Whatever was written may be lost. */
+  recheck (): void {
+    const { keeper, removals } = this.#parts
+    keeper.verifyAll()
+    removals.again()
+  }
+
+  /** Somebody asked for the end of a session that is here. Whoever did may have died before the record was deleted, so we delete it as well. */
+  endClosed (id: string, by?: Remover): void {
+    const { owner, keeper, log } = this.#parts
+    log.debug({ session: shortId(id) }, 'a close was asked for')
+    owner.end(id, 'closed')
+    keeper.discard(id, by)
+  }
+
+  /** Does what is due, without waiting for the next beat. */
+  flushNow (): void {
+    this.#flush().catch(err => this.#parts.failures.failed(err))
+  }
+
+  #beating (): (gone: boolean) => void {
+    const { owner, doubt } = this.#parts
+    const sent = performance.now()
+    const acknowledged = owner.beating()
+    return gone => {
+      doubt.beaten(sent)
+      acknowledged(gone)
+    }
+  }
+
+  #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
+    const { node: { epoch }, keeper, removals, doubt } = this.#parts
+    for (const id of closed) this.endClosed(id)
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch
+      keeper.verifyAll()
+    }
+    if (!gone) return removals.beaten()
+    doubt.raise()
+    this.recheck()
+  }
+
+  #superseded ({ epoch }: NodeState, err: Error): void {
+    const { node, owner, log } = this.#parts
+    log.error({ err, node: node.id }, 'another process has this node\'s identity')
+    owner.superseded({ epoch })
+  }
+
+  async #flush (): Promise<void> {
+    if (this.#flushing) return
+    this.#flushing = true
+    const { link, node, keeper, removals, ownKeys, sweeper, registry, failures } = this.#parts
+    try {
+      link.refresh()
+      // Refused or unanswered, one leaves the others their turn.
+      await failures.attempt(keeper.flush())
+      await failures.attempt(removals.flush())
+      if (await failures.attempt(ownKeys.turn())) await failures.attempt(removals.remind())
+      await sweeper?.turn()
+      if (node.url !== undefined) await failures.attempt(registry.keepLooking())
+    } finally {
+      this.#flushing = false
+    }
+  }
+}
