@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 
-/** An option of `register` has a wrong value. The message starts with the option's name. */
+/** An option of `register` has a wrong value. The message names it. */
 export const OptionError = createError<[string, string]>('MCP_STICKY_ERR_OPTION', 'option `%s` %s', 500, TypeError)
 /** A policy that needs a part which this version or configuration does not have. */
 export const PolicyUnavailableError = createError<[string, string]>('MCP_STICKY_ERR_POLICY_UNAVAILABLE', 'option `%s` %s', 500)

@@ -13,11 +13,11 @@ export function known (parent: string, value: object, names: readonly string[]):
   }
 }
 
-/** Milliseconds, of which there may be parts. */
+/** Whole milliseconds: Redis takes no parts of them. Infinity where `most` is. */
 export function duration (name: string, value: number | undefined, fallback: number, { least = 1, most = 2 ** 31 - 1 } = {}): number {
   if (value === undefined) return fallback
-  if (typeof value !== 'number' || Number.isNaN(value) || value < least || value > most) {
-    throw new OptionError(name, `must be a number of milliseconds from ${least} to ${most}`)
+  if (!(Number.isInteger(value) || value === Infinity) || value < least || value > most) {
+    throw new OptionError(name, `must be a whole number of milliseconds from ${least} to ${most}`)
   }
   return value
 }

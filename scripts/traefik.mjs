@@ -12,11 +12,11 @@ import { whileLocked } from './lock.mjs'
 const MODULE = fileURLToPath(new URL('../tools/traefik/', import.meta.url))
 const COMMAND = 'github.com/traefik/traefik/v3/cmd/traefik'
 /** The first version that sends a request again to another server and fails over between services as we ask it to. */
-const OLDEST = [3, 5]
+const OLDEST = [3, 7]
 const PROGRESS_INTERVAL = 15_000
 
 /**
- * The path of a Traefik that runs: TRAEFIK_BIN, else `traefik` 3.5 or newer on
+ * The path of a Traefik that runs: TRAEFIK_BIN, else `traefik` 3.7 or newer on
  * PATH, else one built from tools/traefik, once, into the user's cache folder.
  * Rejects with a message for people that names the ways out.
  */
@@ -73,7 +73,7 @@ async function build (binary) {
 }
 
 const waysOut = `One of these helps:
-  - set TRAEFIK_BIN to the path of a Traefik 3.5 or newer;
+  - set TRAEFIK_BIN to the path of a Traefik 3.7 or newer;
   - put such a \`traefik\` on PATH;
   - install Go 1.26 or newer (https://go.dev/dl), and let it reach a Go module proxy: it is then built from tools/traefik.`
 

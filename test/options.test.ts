@@ -34,6 +34,8 @@ t.test('a wrong option is refused by its name', async t => {
     ['node.url', { node: { url: '10.0.0.1:3000' } }],
     ['node.url', { node: { url: 'ws://10.0.0.1:3000' } }],
     ['node.heartbeat', { node: { heartbeat: 0 } }],
+    ['node.heartbeat', { node: { heartbeat: 100.5 } }],
+    ['session.ttl', { session: { ttl: 600_000.5 } }],
     ['misroute', { misroute: 'ignore' }],
     ['orphan', { orphan: 'ignore' }],
     ['responseMode', { responseMode: 'xml' }],

@@ -56,8 +56,6 @@ export interface DirectoryOwner {
  * promise settles within a bound of the directory's own.
  */
 export interface SessionDirectory {
-  readonly kind: 'memory' | 'redis'
-
   /**
    * This node's writes are in doubt, or absence is no evidence: nobody can be
    * told that a session does not exist because it is not recorded. `locate`

@@ -27,7 +27,6 @@ export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirect
  * once: there are no beats but those that somebody needs.
  */
 class MemoryDirectory implements SessionDirectory {
-  readonly kind = 'memory'
   readonly doubtful = false
   readonly #node: NodeIdentity
   readonly #ttl: number

@@ -7,7 +7,7 @@ export interface SessionRecord {
   id: string
   /** Id of the node that owns the session. */
   node: string
-  /** The owner's incarnation. Compared for equality only. */
+  /** The owner's epoch, `<incarnation>.<n>`. Compared for equality only. */
   epoch: string
   /** Milliseconds since the Unix epoch. */
   createdAt: number

@@ -33,7 +33,6 @@ export function redisDirectory (options: RedisDirectoryOptions): SessionDirector
  * in upkeep.ts.
  */
 class RedisDirectory implements SessionDirectory {
-  readonly kind = 'redis'
   readonly #options: RedisDirectoryOptions
   readonly #parts: Parts
   /** These are set by start; nothing but connections comes before. */

@@ -123,18 +123,19 @@ export class Owners {
    * so this node asks the second time by itself.
    */
   #disbelieved (key: string, limit: number, question: Question): boolean {
-    const unclear = this.#unclear.get(key)
-    if (unclear !== undefined) return unclear.lasting || performance.now() - unclear.since >= limit
+    const known = this.#unclear.get(key)
+    if (known !== undefined) return known.lasting || performance.now() - known.since >= limit
     const again = (): void => {
       this.#parts.ask(question).then(said => {
-        const unclear = this.#unclear.get(key)
-        if (unclear === undefined) return
+        // A proof may have come meanwhile, and it may be unclear again since then: that is another matter.
+        if (this.#unclear.get(key) !== unclear) return
         if (said.said === 'proven') this.#unclear.delete(key)
         else if (said.said === 'nothing') unclear.timer = setTimeout(again, limit).unref()
         else unclear.lasting = true
       }).catch(error => this.#parts.log.warn({ err: error }, 'an owner could not be asked again'))
     }
-    this.#unclear.set(key, { since: performance.now(), lasting: false, timer: setTimeout(again, limit).unref() })
+    const unclear: Unclear = { since: performance.now(), lasting: false, timer: setTimeout(again, limit).unref() }
+    this.#unclear.set(key, unclear)
     return false
   }
 

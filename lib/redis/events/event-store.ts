@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { OptionError } from '../../errors.ts'
+import { known, redisPrefix, whole } from '../../option-checks.ts'
 import type { SessionEvents, SessionEventStore } from '../../transport/mcp-server.ts'
 import type { Log } from '../link/availability.ts'
 import type { RedisClient } from '../client.ts'
@@ -164,19 +165,15 @@ class RedisEventStore implements SessionEventStore {
 }
 
 function checked (options: RedisEventStoreOptions) {
-  if (typeof options !== 'object' || options === null) throw new OptionError('options', 'must be an object')
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) throw new OptionError(name, `is not known; the options here are ${NAMES.join(', ')}`)
-  }
-  const { redis, keyPrefix = 'mcp:', maxEvents = 1000, maxBytes = 8 * 1024 * 1024, maxAge = 4 * HOUR, log } = options
+  known('', options, NAMES)
+  const { redis, keyPrefix = 'mcp:', maxEvents, maxBytes, maxAge, log } = options
   if (typeof redis?.evalsha !== 'function' || typeof redis.eval !== 'function') throw new OptionError('redis', 'must be an ioredis client or Cluster')
-  if (typeof keyPrefix !== 'string' || /[{}]/.test(keyPrefix)) throw new OptionError('keyPrefix', 'must be a string without { and } (a hash tag would put every key on one master)')
-  whole('maxEvents', maxEvents, '')
-  whole('maxBytes', maxBytes, '')
-  whole('maxAge', maxAge, ' of milliseconds')
-  return { redis, keyPrefix, maxEvents, maxBytes, maxAge, log }
-}
-
-function whole (name: string, value: unknown, of: string): void {
-  if (!Number.isSafeInteger(value) || (value as number) < 1) throw new OptionError(name, `must be a whole number${of} of at least 1`)
+  return {
+    redis,
+    keyPrefix: redisPrefix('keyPrefix', keyPrefix),
+    maxEvents: whole('maxEvents', maxEvents, 1000),
+    maxBytes: whole('maxBytes', maxBytes, 8 * 1024 * 1024),
+    maxAge: whole('maxAge', maxAge, 4 * HOUR, ' of milliseconds of at least 1'),
+    log
+  }
 }

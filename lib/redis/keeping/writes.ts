@@ -69,12 +69,13 @@ export class Writes {
   /** Absence of a record is a requested close when the id is in our close set, else a loss. */
   async writeAgain (ids: string[]): Promise<Written> {
     const { closeSet, recordOf, onEnd } = this.#parts
-    const closed = await closeSet.tryRead()
-    if (closed === undefined) return { kept: [], failed: ids }
+    const read = await closeSet.tryRead()
+    if (read === undefined) return { kept: [], failed: ids }
+    const closed = new Set(read)
     const kept: string[] = []
     const failed: string[] = []
     await Promise.all(ids.map(async id => {
-      if (closed.includes(id)) return onEnd(id, 'closed')
+      if (closed.has(id)) return onEnd(id, 'closed')
       const record = recordOf(id)
       if (record === undefined || this.#closed) return
       const written = await this.write(record)

@@ -18,7 +18,6 @@ export interface DirectoryParts extends LinkParts { heartbeat: number }
 
 /** One node's directory over the fake Redis: the contract of sessions/directory.ts in its simplest form. */
 export class FakeDirectory implements SessionDirectory {
-  readonly kind = 'redis'
   /** Sessions that are served although the directory did not say whose they are. */
   readonly unsure = new Set<string>()
   /** It was not asked, though it had answered. */
