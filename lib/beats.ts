@@ -1,27 +1,27 @@
 /** Milliseconds between two beats of a node, by which it says that it lives: the option `node.heartbeat`, the same on all nodes. */
 export const HEARTBEAT = { least: 50, most: 60_000, usual: 2000 }
 
-/** For so many beats … Some must outlast others: see the rules below. */
+/** How long things last, in beats. Some must outlast others: see the rules below. */
 export const BEATS = {
-  /** a node serves its sessions without asking, from before it sent the last beat that was acknowledged. */
+  /** For how long a node serves its sessions without asking, from before it sent the last beat that was acknowledged. */
   lease: 2,
-  /** a node's key lives in Redis, from when the last beat arrived there; then the node counts as gone. */
+  /** For how long a node's key lives in Redis, from when the last beat arrived there; then the node counts as gone. */
   key: 3,
-  /** no absence is evidence after Redis may have lost what it knew, or has refused writes. */
+  /** For how long no absence is evidence after Redis may have lost what it knew, or has refused writes. */
   doubt: 3,
-  /** a request is held whose owner cannot be reached. */
+  /** For how long a request is held whose owner cannot be reached. */
   patience: 3,
-  /** a close is told again to the nodes that may hold its session: they look into their close sets as they beat. */
+  /** For how long a close is told again to the nodes that may hold its session: they look into their close sets as they beat. */
   told: 4,
-  /** a node that starts waits to see whether the holder of its id or url beats. */
+  /** For how long a node that starts waits to see whether the holder of its id or url beats. */
   rival: 1.5,
-  /** an owner that is to answer gives no sign, until it is asked over new connections. */
+  /** For how long an owner that is to answer may give no sign; then it is asked over new connections. */
   silence: 2,
-  /** the way to a silent owner stays shut, after somebody has wanted to go it. */
+  /** For how long the way to a silent owner stays shut after a request last wanted to go there. */
   shut: 15,
-  /** nobody looks at the nodes, until it is done without being asked: should Redis go away, it is too late to learn where they are. */
+  /** After how long the nodes are looked at though nobody asked for them: should Redis go away, it is too late to learn where they are. */
   look: 8,
-  /** a node's index is found short, until it is completed: a session is here a moment before it is there. */
+  /** For how long a node's index may lack sessions before it is completed: each is here a moment before it is there. */
   short: 2
 }
 

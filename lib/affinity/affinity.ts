@@ -77,7 +77,7 @@ export class Affinity {
       const left = until - performance.now()
       if (outcome.now === 'moved' ? declined === LOOKS.length : left <= 0) return refusal('owner_unreachable', { owner, retryAfter: RETRY_AFTER, err: trouble })
       if (outcome.now === 'moved' || location.status === 'unknown') await setTimeout(LOOKS[declined++] ?? LOOKS.at(-1))
-      // Its beat may be missed while it cannot be reached: whoever waits for that does not wait without a pause.
+      // The watch resolves at once for an owner whose beat has just come, or is missing already: without a pause this would spin.
       else await Promise.all([directory.watch(location.record, left), setTimeout(PAUSE)])
     }
   }

@@ -86,8 +86,9 @@ function isBetweenNodes (status: number): boolean {
 }
 
 /**
- * Whether an answer may harm its client and is of somebody else, at the address of a node that is gone or before
- * one: a stranger's 404 would end the session. An event stream and JSON are an owner's that does not know our secret yet.
+ * Whether an answer may harm its client and is not from a node of ours, but from whoever has come to a dead node's
+ * address, or stands in front of a living one: a stranger's 404 would end the session. An event stream, JSON with a
+ * status below 300, or a 202 may come from an owner that does not know our secret yet: they pass.
  */
 function isStrange ({ status, headers, proven }: AnswerHead): boolean {
   const ofMcp = status === 202 || (status < 300 && /^(application\/json|text\/event-stream)\b/.test(headers['content-type'] ?? ''))

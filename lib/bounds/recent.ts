@@ -6,7 +6,7 @@ export class Recent {
 
   /** `life`: in milliseconds; without one a key stays until it makes room. */
   constructor (most: number, life = Infinity) {
-    // It takes whole milliseconds, and 0 for no end. A resolution would be a timer, and a time that is not now.
+    // lru-cache takes whole milliseconds, and 0 for no end. With a ttlResolution it would remember the time instead of reading it.
     this.#keys = new LRUCache({ max: most, ttl: life === Infinity ? 0 : Math.ceil(life), ttlResolution: 0 })
   }
 

@@ -24,7 +24,7 @@ export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirect
 
 /**
  * The session directory of a node that stands alone. Everything happens at
- * once: there are no beats but those that somebody needs.
+ * once, and it beats only when its lease is asked for.
  */
 class MemoryDirectory implements SessionDirectory {
   readonly doubtful = false

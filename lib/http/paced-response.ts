@@ -84,7 +84,7 @@ export class PacedResponse implements EventStream, Holder {
       if (this.open) raw.write(KEEP_ALIVE)
     } else if (this.#queue === undefined) {
       this.#queue = []
-      // Node says by it when everything before is gone; below its mark it says so by no `drain`.
+      // Its callback says that everything before it has been sent. Below the stream's highWaterMark there is no `drain` that would.
       if (isOpen(raw)) raw.write(KEEP_ALIVE, () => this.#taken())
       this.#hold(false)
     }

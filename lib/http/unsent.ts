@@ -1,8 +1,8 @@
 /** Something that keeps bytes for a client that has yet to take them. */
 export interface Holder {
-  /** It keeps one message and no more: less than that cannot be sent. */
+  /** It keeps one message, which cannot be sent in part: it may be larger than the room. */
   readonly sole: boolean
-  /** It may keep them for any time: only the room counts. */
+  /** It may keep them as long as it likes, whatever its client takes; when room is needed it lets go as any other. */
   readonly patient: boolean
   /** Lets go of all that it keeps, now. Must not throw. */
   letGo: () => void

@@ -51,7 +51,7 @@ async function whoHolds ({ sessions, directory, proofs }: InternalOptions, { hea
   const proof = headers[PROOF]
   const secret = proofs.check(proof, { purpose: 'question', url: sessions.node.url!, method: 'GET', sessions: asked })
   if (secret === undefined) {
-    // A node of format 0 proves nothing, and takes anything but what it expects for a no. While Redis is away one may have come that nobody here knows.
+    // A node of format 0 (lib/format.ts) proves nothing, and takes any answer but its own for "not mine". While Redis is away there may be one that nobody here knows.
     const old = proof === undefined && (directory.oldestFormat === 0 || directory.doubtful)
     if (!old) return { status: 403, body: JSON.parse(UNVERIFIED) as object }
     const epoch = held(idOf(asked[0]!))

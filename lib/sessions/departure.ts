@@ -57,7 +57,7 @@ export class Departures {
   readonly #parts: DeparturesParts
   /** Sessions that are being given up: out of the store already, their records not yet marked. `left` settles when they are. */
   readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
-  /** What the directory is still to be told of the sessions that the end of this node has ended: it asks for it when they are out of the store. */
+  /** The records of the sessions that this node's shutdown has ended: the directory still asks for them when the sessions are out of the store. */
   readonly #lastRecords = new Map<string, NewRecord>()
   #shutdown: Promise<void> | undefined
 

@@ -27,7 +27,7 @@ export interface EventStore {
 
 /**
  * What one incarnation of one session writes to and reads from a store that
- * knows sessions (see redis/event-store.ts).
+ * knows sessions (see redis/events/event-store.ts).
  */
 export interface SessionEvents extends EventStore {
   /** `requests`: the ids of the requests that this stream answers, told with its first event. */

@@ -13,7 +13,7 @@ const REMEMBERED = 1000
 /** For how long it is remembered that nobody holds a session, or that nobody is there (a beat at most), in milliseconds. */
 const ABSENCE = 1000
 
-/** An owner that says nothing of itself. */
+/** What a record of format 0 says of its owner: nothing. */
 const BEFORE: OwnerFacts = { format: 0, reached: false }
 
 /** What is known of the owner of a session whose heartbeat, or whose record, is gone. */
@@ -44,7 +44,7 @@ export interface OwnersParts {
 interface Round { ids: Set<string>, said: Promise<Said> }
 /** What is to be asked at one url: one question at a time, and meanwhile the next grows. */
 interface Queue { next: Round | undefined, last: Promise<unknown>, waiting: number }
-/** An owner that could not be told dead or alive since then; `lasting`: nor when this node has asked again by itself. */
+/** An owner of whom nobody knows since then whether it lives; `lasting`: this node has asked again by itself, and still does not know. */
 interface Unclear { since: number, lasting: boolean, timer: NodeJS.Timeout }
 
 /** Finds out whether owners that are missed in the directory live, and still hold their sessions. */

@@ -12,7 +12,7 @@ import { Relay } from './relay.ts'
 import type { Forwarded, ForwardOptions } from './relay.ts'
 import { Way } from './way.ts'
 
-export type { AnswerHead, Forwarded, ForwardOptions } from './relay.ts'
+export type { AnswerHead, Forwarded } from './relay.ts'
 
 /** Milliseconds to wait for a connection to an owner, and for its answer to a question. */
 const BOUND = 1000

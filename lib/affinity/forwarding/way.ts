@@ -9,7 +9,7 @@ export interface Awaited {
 /** What this node knows of its way to another. All times are of performance.now(). */
 export class Way {
   readonly awaited = new Set<Awaited>()
-  /** Nothing is sent: it got lost. When that was last of interest to somebody. */
+  /** Set while nothing is sent, because what was sent got lost: when a request last wanted to go this way. */
   shut: number | undefined
   #worked = -Infinity
 

@@ -1,7 +1,7 @@
 /** Names of SSE streams: ours have up to 128 characters. */
 const STREAM = /^[\x21-\x7e]{1,200}$/
 const EVENT = /^([\x21-\x7e]{1,200})\/((?:0|[1-9]\d{0,15})-(?:0|[1-9]\d{0,15}))$/
-/** What begins the names of a session's streams (see transport/resumption.ts): its id, with ~ for _. */
+/** What begins the names of a session's streams (see transport/streams/stream-names.ts): its id, with ~ for _. */
 const OURS = /^([0-9a-f]{16}\.[A-Za-z0-9~-]{22}):/
 
 /** Where an event is: the SSE stream's name and the id of the entry in Redis. */

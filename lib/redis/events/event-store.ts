@@ -13,8 +13,6 @@ import { redisKeys, type Keys } from '../keys.ts'
 import { Link } from '../link/link.ts'
 import { Unreadable } from '../link/unreadable.ts'
 
-export { EventsTakenError } from './event-log.ts'
-
 /** Options of redisEventStore. Everything but `redis` has a default. */
 export interface RedisEventStoreOptions {
   /** An ioredis client or Cluster. It is never closed. Redis 7 or newer, or Valkey. */

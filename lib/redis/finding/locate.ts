@@ -11,7 +11,7 @@ import { unavailable } from '../link/unavailable.ts'
 
 export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, owners: OwnerCache }
 
-/** `by`: who asks. `fresh`: forget what is remembered. `discarding`: we are about to delete its record. `closing`: who has asked for its end, and is still to get it. */
+/** `by`: who asks. `fresh`: forget what is remembered. `discarding`: we are about to delete its record. `closing`: who has asked for its end, which has not come yet. */
 export interface How { by?: string | undefined, fresh: boolean, discarding: boolean, closing: Remover[] }
 
 /**
@@ -44,7 +44,7 @@ async function look ({ node, reader, registry, doubt }: LocateParts, id: string,
     return { status: 'orphaned', record }
   }
   if (record.released) return orphaned()
-  // One that we claimed without hearing of it, or are rid of.
+  // It names us, and is not here: we claimed it without hearing Redis' answer, or its session has ended.
   if (isOf(node, record)) return discarding ? { status: 'unknown', ended: true } : orphaned()
   const asked = performance.now()
   const owner = await registry.owner(record.node, record.epoch, fresh)

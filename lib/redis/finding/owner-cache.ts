@@ -28,7 +28,7 @@ export class OwnerCache {
     this.#owners.delete(id)
   }
 
-  /** The owner, and whether to trust that: `look` gives the latest look at the nodes; absence from it is `evidence` or not. One that is gone is forgotten. */
+  /** The owner, and whether to trust that: `look` gives the latest look at the nodes; `evidence`: whoever is not in that look is gone, and forgotten here. */
   find (id: string, look: () => ReadonlyMap<string, NodeState>, evidence: boolean): { owner: Misrouted, standing: Standing } | undefined {
     const owner = this.#owners.get(id)
     if (owner === undefined) return undefined

@@ -32,7 +32,7 @@ export class Deletions {
   readonly #discards = new LRUCache<string, { by: Remover | undefined }>(ROOM)
   /** Sessions that are others' by now: all that is left of them is in our index. */
   readonly #strays = new Set<string>()
-  /** Writes that the client has not settled yet, by session. */
+  /** Writes that are on their way in the Redis client, by session. */
   readonly #writing = new Map<string, Promise<unknown>>()
   #soon: NodeJS.Immediate | undefined
   #flushing = false
@@ -42,7 +42,7 @@ export class Deletions {
     this.#parts = parts
   }
 
-  /** These are being written; `settled` resolves when the client has an answer or has given up, however late, and never rejects. */
+  /** These are being written; `settled` resolves when the Redis client has an answer or tries no longer, however late, and never rejects. */
   hold (ids: string[], settled: Promise<unknown>): void {
     for (const id of ids) {
       const before = this.#writing.get(id)

@@ -116,8 +116,8 @@ export class HandOver {
   }
 
   /**
-   * Those whose missing record was lost. One that may have been released unheard may have been
-   * adopted and closed since: it is forgotten, and not to be written again.
+   * Of those whose record is gone, the ones that Redis has lost, to be written again. A session whose `released` may have
+   * been written without our hearing of it may have been adopted and closed since: it is forgotten.
    */
   #lost (absent: string[]): string[] {
     return absent.filter(id => {

@@ -32,17 +32,17 @@ export interface Write {
 /** A record of ours to write to; `changes`: its session, when the fields that change are to be written too. */
 export interface Update { id: string, changes?: NewRecord | undefined }
 
-/** What renewing found, by id, and the epoch that was written. One that was kept has failed too when its share of the index has. */
+/** What renewing found, by id, and the epoch that was written. An id may be both kept and failed: its record was renewed, and its place in the index was not. */
 export interface Renewed { epoch: string, kept: string[], taken: string[], absent: string[], failed: string[] }
 
 /** The renewal of some records. */
 export interface Renewal {
   outcome: Promise<Renewed>
-  /** Resolves when the client has an answer or has given up, however late, for the records and the index. */
+  /** Resolves when the Redis client has an answer for the records and the index, or tries no longer, however late. */
   settled: Promise<unknown>
 }
 
-/** Whether our index has a session, and when the client is done with it, however late. */
+/** Whether our index has a session, and when the Redis client is done with that, however late. */
 export interface Indexed { indexed: boolean, settled: Promise<unknown> }
 
 /** A session that has ended; `asked`: because somebody asked for it. */

@@ -10,7 +10,7 @@ export interface BreakerEvents {
 /** A server hangs when it takes so many times as long as of late, but this long at most, in milliseconds, unless its caller waits longer. */
 const SLOWER = 3
 const LONGEST = 1000
-/** What an answer leaves of how long the slowest before it took. */
+/** How slow answers are of late is the time of the slowest, which counts for this much less with each answer after it. */
 const FADES = 0.9
 
 /**

@@ -11,7 +11,7 @@ export class Doubt {
   /** When the last acknowledged beat was sent. */
   #beatenAt: number | undefined
 
-  /** `life`: of a heartbeat, in milliseconds. */
+  /** `life`: how long one reason for doubt lasts, in milliseconds. */
   constructor (life: number) {
     this.#life = life
   }
@@ -54,7 +54,7 @@ export class Doubt {
   /** Milliseconds of doubt that are left, as far as is known; 0 when absence can be believed. */
   get left (): number {
     const now = performance.now()
-    // Who is not heard may have been the first to go unheard.
+    // Our own beats are not acknowledged: the others' may not be either, and then their keys are gone though they live.
     const unheard = this.#beatenAt !== undefined && now - this.#beatenAt > this.#life
     return this.#refused || unheard ? this.#life : Math.max(0, this.#until - now)
   }

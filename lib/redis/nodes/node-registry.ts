@@ -72,7 +72,7 @@ export class NodeRegistry {
     const { id, url, tag, epoch } = this.#node
     const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat, options: this.#options })
     const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(BEATS.key * this.#heartbeat), over])
-    // Clients that hand numbers out as strings are taken too; a value is no number.
+    // A number says how it went, also from a client that makes strings of numbers. Anything else is the value of another process's key.
     if (Number.isNaN(Number(outcome))) {
       const other = readNodeState(id, outcome as string)
       if (other) return other

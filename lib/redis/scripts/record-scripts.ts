@@ -7,8 +7,8 @@ local stamp = string.format('%.0f', now)`
 /**
  * Whose record it is. It is ours when it names our node and incarnation
  * (ARGV[1] node, ARGV[2] incarnation and a dot), whichever epoch of that. An
- * epoch that was written never gives way to an older one of ours: a client that
- * follows redirections may overtake itself.
+ * epoch that was written never gives way to an older one of ours: a Redis client
+ * that follows a redirection sends a command again, and later ones may have come first.
  */
 const OWNER = `${REPLACING}
 local owner = replacing('HMGET', KEYS[1], 'node', 'epoch', 'released')

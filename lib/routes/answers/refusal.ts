@@ -77,8 +77,8 @@ export function refusalCounters (): Record<Reason, number> {
 
 /**
  * Makes the function that answers refusals: a JSON-RPC error with
- * `data.reason`, one log line, one count. `prove`: the field that proves a
- * `not_owner` to the node that asked. An answer that has begun is broken off.
+ * `data.reason`, one log line, one count. `receive` sets the
+ * receipt for another node, where nobody has yet. An answer that has begun is broken off.
  */
 export function refuser (counters: Record<Reason, number>, receive: Receiver = () => {}) {
   return function refuse (reply: FastifyReply, reason: Reason, details: RefusalDetails = {}): void {

@@ -44,7 +44,7 @@ export class AnswerWait {
     }
     this.#tick++
     for (const answer of this.#pending) {
-      // Insertion order is the order of age. The tick of insertion was not a whole one.
+      // In the order of their age. The first slice of each was cut short: it came in the middle of one.
       if (this.#tick - answer.waitingSince <= SLICES) break
       this.#pending.delete(answer)
       answer.waited()

@@ -28,7 +28,7 @@ export class SseStream {
   #tail: Promise<unknown> | undefined
   /** Made when the first event goes to the store. */
   #waiting: WaitingEvents | undefined
-  /** More waits for the store than the node keeps: events go to the client without, until the store has caught up. */
+  /** More waits for the store than the node keeps: events go to the client without ids, until the store has caught up. */
   #overflowed = false
   /** The client holds an event id of this stream. */
   #resumable = false
@@ -114,7 +114,7 @@ export class SseStream {
     this.#after(() => this.#sendAway())
   }
 
-  /** Ends the connection now. A client that is slow to read the rest of it no longer counts as one. */
+  /** Ends the connection now. What its client has yet to read goes on its way, and the stream counts as closed. */
   shut (): void {
     const out = this.#out
     if (out === undefined) return
