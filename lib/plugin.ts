@@ -11,7 +11,7 @@ import { Drain } from './shutdown/drain.ts'
 import { Forwarder } from './affinity/forwarding/forwarder.ts'
 import { Lease } from './sessions/lease.ts'
 import type { Policies } from './affinity/misroute.ts'
-import { OwnerWatch } from './affinity/evidence/frozen-owners.ts'
+import { FrozenOwners } from './affinity/evidence/frozen-owners.ts'
 import { receiptOf } from './affinity/forwarding/hop-proof.ts'
 import { askOwner } from './affinity/evidence/owner-question.ts'
 import { Owners } from './affinity/evidence/owners.ts'
@@ -107,10 +107,10 @@ async function plugin (app: FastifyInstance, options: McpStickyOptions): Promise
     log: app.log
   })
   const adoption = adopt ? new Adoption({ sessions, directory, owners: owners!, log: app.log }) : undefined
-  const watch = forwarder && new OwnerWatch({ forwarder, beat: heartbeat, log: app.log })
+  const frozenOwners = forwarder && new FrozenOwners({ forwarder, beat: heartbeat, log: app.log })
   const forwarded = { count: 0 }
   const underWay = { calls: new UnderWay(), streams: new UnderWay() }
-  const hops = new Hops({ forwarder, watch, forwarded, underWay, lastWords: ownerLost })
+  const hops = new Hops({ forwarder, frozenOwners, forwarded, underWay, lastWords: ownerLost })
   const delegation = new Delegation({ hops, directory, node })
   const missing = new Missing({ directory, owners, url: node.url })
   const affinity = new Affinity({ policies, sessions, directory, hops, delegation, missing, adoption, patience: BEATS.patience * heartbeat })

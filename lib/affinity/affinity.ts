@@ -54,7 +54,8 @@ export class Affinity {
     const asking = { principal: key, hop: incoming.hop }
     const by = askerOf(incoming)
     const until = performance.now() + patience
-    let fresh = false
+    // Whoever passed it on believes that the session is here, or is to come here: what is remembered of another owner is older than that.
+    let fresh = incoming.hop
     let trouble: Error | undefined
     for (let declined = 0; ;) {
       const session = await this.#arrived(incoming)

@@ -1,4 +1,4 @@
-import type { OwnerWatch } from './evidence/frozen-owners.ts'
+import type { FrozenOwners } from './evidence/frozen-owners.ts'
 import type { Incoming } from '../sessions/incoming.ts'
 import type { RequestId } from '../transport/messages.ts'
 import { refusal, RETRY_AFTER } from './found.ts'
@@ -17,7 +17,7 @@ export interface HopsParts {
   /** Undefined where nothing is forwarded. */
   forwarder: Forwarder | undefined
   /** Looks after the owners that are to answer. */
-  watch?: OwnerWatch | undefined
+  frozenOwners?: FrozenOwners | undefined
   forwarded: { count: number }
   /** SSE frames for a client whose owner is lost in the middle of its answer to these requests. */
   lastWords: (ids: readonly RequestId[]) => string
@@ -52,7 +52,7 @@ export class Hops {
 
   /** Passes a request on, once; its answer goes to the client unless it is none of its business. `format`: of the node there, where it is known. */
   async pass ({ request, reply, ids }: Incoming, url: string, format = 0): Promise<Forwarded> {
-    const { forwarder, watch } = this.#parts
+    const { forwarder, frozenOwners: watch } = this.#parts
     watch?.wake()
     const decline = (answer: AnswerHead): boolean => isBetweenNodes(answer.status) || (format >= PROVES && isStrange(answer))
     const forwarded = await forwarder!.forward(request, reply, url, { decline, lastWords: () => this.#parts.lastWords(ids) })

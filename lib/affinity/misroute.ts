@@ -1,5 +1,5 @@
 import { FORMAT } from '../format.ts'
-import { isGivenUp } from '../directory/adoption-pauses.ts'
+import { isAbandoned } from '../directory/adoption-pauses.ts'
 import type { Location } from '../directory/directory.ts'
 import type { SessionRecord } from '../directory/record.ts'
 
@@ -41,7 +41,7 @@ export function decide (location: Location, { misroute, orphan }: Policies, { pr
   const { reader = 0 } = record
   // What it says further is not for us to understand.
   if (orphan === 'adopt' && reader > FORMAT) return hop ? refusal('orphaned') : { do: 'leave', record, reader }
-  if (orphan !== 'adopt' || record.replay === undefined || isGivenUp(record.adoptionFailures)) return refusal('orphaned')
+  if (orphan !== 'adopt' || record.replay === undefined || isAbandoned(record.adoptionFailures)) return refusal('orphaned')
   const pause = record.adoptionPause ?? 0
   if (pause > 0) return hop ? refusal('orphaned') : { do: 'refuse', reason: 'adoption_failed', retryAfter: Math.ceil(pause / 1000) }
   return { do: 'adopt', record }

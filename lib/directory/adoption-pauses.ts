@@ -7,7 +7,7 @@
 export const ADOPTION_PAUSES = [5_000, 30_000]
 
 /** Whether nobody tries another adoption after so many failures. */
-export function isGivenUp (failures: number): boolean {
+export function isAbandoned (failures: number): boolean {
   return failures > ADOPTION_PAUSES.length
 }
 

@@ -12,7 +12,7 @@ export type Location =
   | { status: 'unknown', ended?: true }
 
 /** What a directory asks of the node that uses it, and tells it. */
-export interface DirectoryOwner {
+export interface LocalNode {
   /** Number of local sessions. */
   readonly size: number
   /** What other nodes are told of this one. */
@@ -68,7 +68,7 @@ export interface SessionDirectory {
    * the directory can't be reached (the claim is made when it is back).
    * @throws NodeDuplicateError when a live node has the same id or url.
    */
-  start: (owner: DirectoryOwner) => Promise<void>
+  start: (local: LocalNode) => Promise<void>
 
   /**
    * Writes the record of a new local session. True: it is written. False: not
@@ -84,7 +84,7 @@ export interface SessionDirectory {
   touch: (id: string) => void
 
   /**
-   * What the record says of a local session changed (`owner.record`): written
+   * What the record says of a local session changed (`local.record`): written
    * at once, then at most once a second. Coalesced; eventually.
    */
   changed: (id: string) => void
@@ -93,8 +93,8 @@ export interface SessionDirectory {
    * Makes sure that a local session is still ours after this node's lease
    * lapsed: beats first if the lease needs it, then moves the record from any
    * older epoch of this incarnation to the current one. `kept`: it is ours, and
-   * `owner.kept` was called. `lost`: another node has it, or a close was asked
-   * for; `owner.end` was called. `unanswered`: not within the bound (1 s).
+   * `local.kept` was called. `lost`: another node has it, or a close was asked
+   * for; `local.end` was called. `unanswered`: not within the bound (1 s).
    */
   reclaim: (id: string) => Promise<'kept' | 'lost' | 'unanswered'>
 
@@ -107,7 +107,7 @@ export interface SessionDirectory {
 
   /**
    * Takes an orphan over: compare-and-set from the record's node and epoch to
-   * this node's, `released` cleared. `claimed`: `owner.kept` was called before
+   * this node's, `released` cleared. `claimed`: `local.kept` was called before
    * this resolves, though the session is not local yet. `lost`: the record has
    * changed or is gone; locate again, fresh. A claim may be repeated, so one
    * node must not run two adoptions of an id at a time.

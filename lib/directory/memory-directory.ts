@@ -2,7 +2,7 @@ import { DirectoryUnavailableError, NodeDuplicateError } from '../errors.ts'
 import { FORMAT } from '../format.ts'
 import { tagOf } from '../session-id.ts'
 import { byNodeAndUse, compare, fromCursor, toCursor } from './cursor.ts'
-import type { DirectoryOwner, Location, SessionDirectory } from './directory.ts'
+import type { LocalNode, Location, SessionDirectory } from './directory.ts'
 import { isAsSeen, memorySpace, pauseOf, shown, statusOf } from './memory-space.ts'
 import type { MemoryNode, MemoryRecord, MemorySpace } from './memory-space.ts'
 import type { NodeIdentity, NodeStatus } from './node.ts'
@@ -31,7 +31,7 @@ class MemoryDirectory implements SessionDirectory {
   readonly #node: NodeIdentity
   readonly #ttl: number
   readonly #space: MemorySpace
-  #owner!: DirectoryOwner
+  #local!: LocalNode
 
   constructor ({ node, ttl, space = memorySpace() }: MemoryDirectoryOptions) {
     this.#node = node
@@ -39,18 +39,18 @@ class MemoryDirectory implements SessionDirectory {
     this.#space = space
   }
 
-  async start (owner: DirectoryOwner): Promise<void> {
+  async start (local: LocalNode): Promise<void> {
     for (const { node } of this.#space.nodes.values()) {
       if (node.id === this.#node.id) throw new NodeDuplicateError(`a live node has the id "${node.id}" already; give each process its own \`node.id\``)
       if (node.url !== undefined && node.url === this.#node.url) throw new NodeDuplicateError(`the live node "${node.id}" has the url ${node.url} already; give each process its own \`node.url\``)
     }
-    this.#owner = owner
+    this.#local = local
     this.#beat()
   }
 
   async add (record: NewRecord): Promise<boolean> {
     const existing = this.#read(record.id)
-    if (existing && !this.#owns(existing)) this.#owner.end(record.id, 'taken')
+    if (existing && !this.#owns(existing)) this.#local.end(record.id, 'taken')
     else this.#write(record)
     return true
   }
@@ -58,7 +58,7 @@ class MemoryDirectory implements SessionDirectory {
   touch (id: string): void {
     const record = this.#space.records.get(id)
     if (!record) return
-    if (!this.#owns(record)) return this.#owner.end(id, 'taken')
+    if (!this.#owns(record)) return this.#local.end(id, 'taken')
     record.adoptionFailures = 0
     this.#renew(record)
   }
@@ -118,7 +118,7 @@ class MemoryDirectory implements SessionDirectory {
     const record = this.#read(id)
     if (!record || !mayRemove(by, record)) return 'unknown'
     this.#space.records.delete(id)
-    this.#ownerOf(record)?.owner.end(id, 'closed')
+    this.#ownerOf(record)?.local.end(id, 'closed')
     return 'removed'
   }
 
@@ -175,8 +175,8 @@ class MemoryDirectory implements SessionDirectory {
 
   /** Whether our lease runs; beats first if it does not. */
   #leased (): boolean {
-    if (!this.#owner.leased) this.#beat()
-    return this.#owner.leased
+    if (!this.#local.leased) this.#beat()
+    return this.#local.leased
   }
 
   /** Says that we are alive. A new epoch is our records' too. */
@@ -184,16 +184,16 @@ class MemoryDirectory implements SessionDirectory {
     const { nodes, lastSeen } = this.#space
     const { id, tag, incarnation } = this.#node
     const known = nodes.get(id)?.node
-    if (known !== undefined && known.incarnation !== incarnation) return this.#owner.superseded({ epoch: known.epoch })
-    const self = { node: this.#node, owner: this.#owner }
+    if (known !== undefined && known.incarnation !== incarnation) return this.#local.superseded({ epoch: known.epoch })
+    const self = { node: this.#node, local: this.#local }
     const epoch = this.#node.epoch
-    const acknowledged = this.#owner.beating()
+    const acknowledged = this.#local.beating()
     nodes.set(id, self)
     lastSeen.set(tag, self)
     acknowledged(known === undefined)
     // The others took us for dead.
-    if (known === undefined && !this.#owner.leased) return this.#beat()
-    if (this.#node.epoch !== epoch) for (const id of this.#owner.ids()) this.#renewWith(id)
+    if (known === undefined && !this.#local.leased) return this.#beat()
+    if (this.#node.epoch !== epoch) for (const id of this.#local.ids()) this.#renewWith(id)
   }
 
   #write (record: NewRecord): void {
@@ -201,22 +201,22 @@ class MemoryDirectory implements SessionDirectory {
     const { id, createdAt, protocolVersion, clientInfo, principal, replay, state } = record
     const kept = { id, createdAt, protocolVersion, clientInfo, principal, replay, state }
     this.#space.records.set(id, { ...kept, node, epoch, url, released: undefined, lastSeenAt: Date.now(), adoptionFailures: 0 })
-    this.#owner.kept(id, epoch)
+    this.#local.kept(id, epoch)
   }
 
   #renew (record: SessionRecord): void {
     record.epoch = this.#node.epoch
     record.lastSeenAt = Date.now()
-    this.#owner.kept(record.id, record.epoch)
+    this.#local.kept(record.id, record.epoch)
   }
 
   /** Writes what its session says now; false when the session is not ours any more. Nothing is lost here: absence is a close. */
   #renewWith (id: string): boolean {
-    const session = this.#owner.record(id)
+    const session = this.#local.record(id)
     if (session === undefined) return false
     const record = this.#read(id)
     if (!record || !this.#owns(record)) {
-      this.#owner.end(id, record ? 'taken' : 'closed')
+      this.#local.end(id, record ? 'taken' : 'closed')
       return false
     }
     record.replay = session.replay

@@ -1,11 +1,11 @@
 import { FORMAT } from '../format.ts'
 import { adoptionPause } from './adoption-pauses.ts'
-import type { DirectoryOwner } from './directory.ts'
+import type { LocalNode } from './directory.ts'
 import type { NodeIdentity, NodeStatus } from './node.ts'
 import type { SessionRecord } from './record.ts'
 
 /** A node of a memory space. */
-export interface MemoryNode { node: NodeIdentity, owner: DirectoryOwner }
+export interface MemoryNode { node: NodeIdentity, local: LocalNode }
 
 /** `failedAt`: when a failed adoption was last counted (performance.now()). */
 export interface MemoryRecord extends SessionRecord { failedAt?: number }
@@ -40,7 +40,7 @@ export function shown (record: MemoryRecord): SessionRecord {
 }
 
 /** A node as the others see it. */
-export function statusOf ({ node: { id, url, tag }, owner }: MemoryNode): NodeStatus {
-  const state = owner.draining ? 'draining' : 'up'
-  return { id, url, tag, state, sessions: owner.size, room: owner.draining ? 0 : owner.room, format: FORMAT }
+export function statusOf ({ node: { id, url, tag }, local }: MemoryNode): NodeStatus {
+  const state = local.draining ? 'draining' : 'up'
+  return { id, url, tag, state, sessions: local.size, room: local.draining ? 0 : local.room, format: FORMAT }
 }

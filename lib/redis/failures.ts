@@ -1,5 +1,5 @@
 import type { Availability } from './link/availability.ts'
-import { isRefusal } from './link/refusal.ts'
+import { isRefusal } from './link/redis-refusal.ts'
 import type { Doubt } from './nodes/doubt.ts'
 
 /** What follows from commands that failed: a line in the log, and doubt, since what Redis refuses of ours it may refuse of others. */

@@ -14,7 +14,7 @@ import { CloseSet } from './nodes/close-set.ts'
 import { Doubt } from './nodes/doubt.ts'
 import { Neighbours, type SharedOptions } from './nodes/neighbours.ts'
 import { NodeRegistry } from './nodes/node-registry.ts'
-import { Watch } from './nodes/owner-beats.ts'
+import { OwnerBeats } from './nodes/owner-beats.ts'
 import type { SecretKeeper } from './nodes/shared-secret.ts'
 
 /** Milliseconds between two looks at what dead nodes have left. */
@@ -57,7 +57,7 @@ export function partsOf (options: RedisDirectoryOptions, events: Pick<LinkEvents
     ...parts,
     registry,
     reader,
-    watch: new Watch({ ...parts, registry }),
+    watch: new OwnerBeats({ ...parts, registry }),
     owners: new OwnerCache(),
     removals: new Removals({ ...parts, reader }),
     closeSet: new CloseSet(link, keys, node.id, unreadable),

@@ -1,6 +1,6 @@
 import { FORMAT } from '../format.ts'
 import { tagOf } from '../session-id.ts'
-import type { DirectoryOwner, Location, SessionDirectory } from '../directory/directory.ts'
+import type { LocalNode, Location, SessionDirectory } from '../directory/directory.ts'
 import type { NodeStatus } from '../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../directory/record.ts'
 import { mayRemove, type Remover } from '../directory/remover.ts'
@@ -36,7 +36,7 @@ class RedisDirectory implements SessionDirectory {
   readonly #options: RedisDirectoryOptions
   readonly #parts: Parts
   /** These are set by start; nothing but connections comes before. */
-  #owner!: DirectoryOwner
+  #local!: LocalNode
   #records!: OwnRecords
   #keeper!: RecordKeeper
   #ownKeys!: OwnKeys
@@ -57,16 +57,16 @@ class RedisDirectory implements SessionDirectory {
     return doubt.left > 0 || !link.ready || link.ailing
   }
 
-  async start (owner: DirectoryOwner): Promise<void> {
+  async start (local: LocalNode): Promise<void> {
     const { secret, log } = this.#options
     const { link, keys, removals, availability } = this.#parts
-    const parts = { ...this.#parts, owner }
+    const parts = { ...this.#parts, local }
     const tellOthers = (id: string, by: Remover): boolean => {
       const asked = removals.ask(id, by)
       this.#upkeep?.flushNow()
       return asked
     }
-    this.#owner = owner
+    this.#local = local
     this.#records = new OwnRecords(parts)
     this.#keeper = new RecordKeeper({ ...parts, records: this.#records, onOthers: tellOthers })
     this.#ownKeys = new OwnKeys(parts)
@@ -98,7 +98,7 @@ class RedisDirectory implements SessionDirectory {
 
   away (id: string): boolean {
     const { link, keys, node } = this.#parts
-    return link.silent(keys.session(id)) || (!this.#owner.leased && link.silent(keys.node(node.id)))
+    return link.silent(keys.session(id)) || (!this.#local.leased && link.silent(keys.node(node.id)))
   }
 
   async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
@@ -133,7 +133,7 @@ class RedisDirectory implements SessionDirectory {
     const { owners, removals } = this.#parts
     if (tagOf(id) === undefined) return 'unknown'
     owners.forget(id)
-    const local = this.#owner.record(id)
+    const local = this.#local.record(id)
     const asked = local !== undefined && mayRemove(by, local)
     // Another principal's goes the way of an id that isn't here, so that nothing tells them apart.
     if (!asked) return await orUnavailable(removals.remove(id, by))
@@ -206,7 +206,7 @@ class RedisDirectory implements SessionDirectory {
 
   /** Whether our lease runs; beats first if it does not. */
   async #leased (): Promise<boolean> {
-    return await this.#upkeep?.leased() ?? this.#owner.leased
+    return await this.#upkeep?.leased() ?? this.#local.leased
   }
 }
 

@@ -1,5 +1,5 @@
 import { shortId } from '../session-id.ts'
-import type { DirectoryOwner } from '../directory/directory.ts'
+import type { LocalNode } from '../directory/directory.ts'
 import type { NodeIdentity } from '../directory/node.ts'
 import type { Remover } from '../directory/remover.ts'
 import type { Removals } from './clearing/removals.ts'
@@ -18,7 +18,7 @@ import type { OwnKeys } from './nodes/own-keys.ts'
 export interface UpkeepParts {
   link: Link
   node: NodeIdentity
-  owner: DirectoryOwner
+  local: LocalNode
   registry: NodeRegistry
   closeSet: CloseSet
   keeper: RecordKeeper
@@ -43,7 +43,7 @@ export class Upkeep {
   #flushing = false
 
   constructor (parts: UpkeepParts) {
-    const { node, owner, registry, closeSet, failures, secret, heartbeat } = parts
+    const { node, local, registry, closeSet, failures, secret, heartbeat } = parts
     this.#parts = parts
     this.#epoch = node.epoch
     this.#heartbeat = new Heartbeat({
@@ -52,7 +52,7 @@ export class Upkeep {
       secret,
       node,
       interval: heartbeat,
-      report: () => ({ state: owner.draining ? 'draining' : 'up', sessions: owner.size, room: owner.draining ? 0 : owner.room }),
+      report: () => ({ state: local.draining ? 'draining' : 'up', sessions: local.size, room: local.draining ? 0 : local.room }),
       beating: () => this.#beating(),
       onBeat: beat => this.#onBeat(beat),
       onTick: () => this.flushNow(),
@@ -77,9 +77,9 @@ export class Upkeep {
 
   /** Whether our lease runs; beats first if it does not. */
   async leased (): Promise<boolean> {
-    const { owner } = this.#parts
-    if (!owner.leased) await this.#heartbeat.hurry()
-    return owner.leased
+    const { local } = this.#parts
+    if (!local.leased) await this.#heartbeat.hurry()
+    return local.leased
   }
 
   /** Beats now. */
@@ -112,9 +112,9 @@ export class Upkeep {
 
   /** Somebody asked for the end of a session that is here. Whoever did may have died before the record was deleted, so we delete it as well. */
   endClosed (id: string, by?: Remover): void {
-    const { owner, keeper, log } = this.#parts
+    const { local, keeper, log } = this.#parts
     log.debug({ session: shortId(id) }, 'a close was asked for')
-    owner.end(id, 'closed')
+    local.end(id, 'closed')
     keeper.discard(id, by)
   }
 
@@ -124,9 +124,9 @@ export class Upkeep {
   }
 
   #beating (): (gone: boolean) => void {
-    const { owner, doubt } = this.#parts
+    const { local, doubt } = this.#parts
     const sent = performance.now()
-    const acknowledged = owner.beating()
+    const acknowledged = local.beating()
     return gone => {
       doubt.beaten(sent)
       acknowledged(gone)
@@ -146,9 +146,9 @@ export class Upkeep {
   }
 
   #superseded ({ epoch }: NodeState, err: Error): void {
-    const { node, owner, log } = this.#parts
+    const { node, local, log } = this.#parts
     log.error({ err, node: node.id }, 'another process has this node\'s identity')
-    owner.superseded({ epoch })
+    local.superseded({ epoch })
   }
 
   async #flush (): Promise<void> {

@@ -2,7 +2,7 @@ import { DirectoryUnavailableError } from '../errors.ts'
 import type { Addressed, Incoming } from '../sessions/incoming.ts'
 import { isAddressed, isWellFormed } from './checks/admission.ts'
 import type { RouteContext } from './context.ts'
-import { speaks } from './elsewhere.ts'
+import { speaks } from './checks/version.ts'
 import { failed } from './answers/failure.ts'
 import { identified } from './checks/identity.ts'
 

@@ -3,6 +3,7 @@ import type { Addressed, Incoming } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { RouteContext } from './context.ts'
 import { failed, httpError } from './answers/failure.ts'
+import { speaks } from './checks/version.ts'
 
 export { RETRY_AFTER } from '../affinity/found.ts'
 
@@ -26,13 +27,6 @@ export function served (context: RouteContext, incoming: Addressed, serve: (sess
   function elsewhere (): void {
     findElsewhere(context, incoming, here).catch(error => failed(context, incoming, 'internal', error))
   }
-}
-
-/** Whether a request names no other version than its session's; it is refused if it does. */
-export function speaks ({ refuse }: RouteContext, { reply, version, requestId }: Incoming, { transport }: LocalSession): boolean {
-  if (transport.acceptsVersion(version)) return true
-  refuse(reply, 'unsupported_protocol_version', { id: requestId, detail: transport.acceptedVersions.join(', ') })
-  return false
 }
 
 /** Has another node answer, adopts the session and serves, or refuses. */

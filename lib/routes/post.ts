@@ -47,7 +47,7 @@ export function postMessages (context: RouteContext, incoming: Incoming): void {
 function postToSession ({ sessions, refuse, unsent }: RouteContext, incoming: Incoming, session: LocalSession, messages: JsonRpcMessage[]): void {
   const { reply, batch, requestId } = incoming
   const { transport } = session
-  if (batch && transport.protocolVersion !== '2025-03-26') {
+  if (batch && !transport.batches) {
     return refuse(reply, 'batch_unsupported', { detail: `protocol version ${transport.protocolVersion} has no batches; send one message per POST` })
   }
   const taken = transport.idInUse(messages)

@@ -87,7 +87,7 @@ export class Openings {
       },
       onInitializeFailed: () => {
         this.#parts.store.unreserve(key)
-        this.#parts.builder.discard(id, server)
+        this.#parts.builder.dispose(id, server)
       },
       ...ownership.callbacks(() => session)
     })
@@ -102,7 +102,7 @@ export class Openings {
     // The node has ended while the server was made: a session that opened now would outlive it, its record with it.
     if (shuttingDown || state === 'superseded') {
       store.unreserve(key)
-      builder.discard(id, server)
+      builder.dispose(id, server)
       return 'node_closing'
     }
     transport.post([message], false, exchange, extra)

@@ -61,7 +61,7 @@ export class ServerBuilder {
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
         attempt.over = true
-        if (attempt.server !== undefined) this.discard(transport.sessionId, attempt.server)
+        if (attempt.server !== undefined) this.dispose(transport.sessionId, attempt.server)
         reject(new Error(`createServer and the server's connect took longer than ${serverBound} ms`))
       }, serverBound).unref()
     })
@@ -87,17 +87,17 @@ export class ServerBuilder {
       check(server)
       attempt.server = server
       if (!attempt.over) await server.connect(transport)
-      if (attempt.over) this.discard(sessionId, server)
+      if (attempt.over) this.dispose(sessionId, server)
       return server
     } catch (error) {
-      if (attempt.server !== undefined) this.discard(sessionId, attempt.server)
+      if (attempt.server !== undefined) this.dispose(sessionId, attempt.server)
       if (attempt.over) log.warn({ err: error, session: shortId(sessionId) }, 'an MCP server that nobody waits for any more could not be made')
       throw error
     }
   }
 
   /** Closes a server that is not needed, without a wait: no session came of it. */
-  discard (id: string, server: McpServerLike): void {
+  dispose (id: string, server: McpServerLike): void {
     this.close(id, server).catch(error => this.#parts.log.error({ err: error }, 'closing an MCP server failed'))
   }
 

@@ -1,4 +1,4 @@
-import type { DirectoryOwner, SessionDirectory } from '../directory/directory.ts'
+import type { LocalNode, SessionDirectory } from '../directory/directory.ts'
 import type { NodeIdentity } from '../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../directory/record.ts'
 import { mayRemove } from '../directory/remover.ts'
@@ -34,7 +34,7 @@ export interface SessionsParts extends BuilderParts {
  * their methods mean: Openings and Arrivals bring sessions here, Ownership
  * knows whether they may be served, Departures ends them.
  */
-export class Sessions implements DirectoryOwner {
+export class Sessions implements LocalNode {
   readonly node: NodeIdentity
   readonly #store: SessionStore
   readonly #directory: SessionDirectory

@@ -2,12 +2,11 @@ import { SessionEndedError } from '../errors.ts'
 import type { AnswerWait } from './calls/answer-wait.ts'
 import { Calls } from './calls/calls.ts'
 import { receiveAnswer, receiveNotification, type ClientMessagesHost } from './calls/client-messages.ts'
-import type { ClientRequests } from './calls/server-requests.ts'
+import type { ServerRequests } from './calls/server-requests.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { MessageExtra } from './extra.ts'
 import { Fence } from './takeover/fence.ts'
-import { isRequest } from './messages.ts'
-import type { JsonRpcMessage, JsonRpcRequest, RequestId } from './messages.ts'
+import { isRequest, type JsonRpcMessage, type JsonRpcRequest, type RequestId } from './messages.ts'
 import { Opening } from './calls/opening.ts'
 import type { TransportOptions } from './options.ts'
 import { PostAnswer, type AnswerHost, type ResponseMode } from './calls/post-answer.ts'
@@ -73,6 +72,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   get streams (): number { return this.#streams.size }
   /** The negotiated version; until initialize is answered, the newest one with sessions. */
   get protocolVersion (): string { return this.#versions.current }
+  get batches (): boolean { return this.#versions.batches }
   /** Values of the MCP-Protocol-Version header that the session takes. */
   get acceptedVersions (): readonly string[] { return this.#versions.accepted }
   /** What a node that adopts the session has to replay, besides initialize; empty without `remember`. */
@@ -192,7 +192,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
 
   // What the parts of the session ask.
 
-  get asked (): ClientRequests | undefined {
+  get asked (): ServerRequests | undefined {
     return this.#serverMessages?.asked
   }
 

@@ -1,6 +1,8 @@
 /** The first revision whose clients understand events with empty data. */
 const PRIMING = '2025-11-25'
 const LAST_SESSIONFUL = '2025-11-25'
+/** The only revision that has batches. */
+const BATCHES = '2025-03-26'
 
 /** Revisions with sessions that the SDKs negotiate when nothing else is configured. */
 export const SESSIONFUL_VERSIONS: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07']
@@ -23,6 +25,9 @@ export class SessionVersions {
 
   /** The negotiated version; until there is one, the newest with sessions. */
   get current (): string { return this.negotiated ?? SESSIONFUL_VERSIONS[0]! }
+
+  /** Whether several messages may come in one POST. */
+  get batches (): boolean { return this.current === BATCHES }
 
   /** Whether its client can be given a priming event, and so resume a stream. */
   get priming (): boolean { return understandsPriming(this.negotiated) }

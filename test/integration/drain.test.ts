@@ -93,6 +93,26 @@ t.test('a node that leaves waits for the calls that it passes on, and ends the s
   await waitsForACall(closing, () => closing.app.close())
 })
 
+t.test('a session that was given up moves to a node that remembers its owner, and has not heard that it leaves', async t => {
+  const redis = await startRedis(t)
+  const keyPrefix = `test:${randomUUID()}:`
+  // Between two beats others learn nothing.
+  const start = async (id: string): ReturnType<typeof startApp> => startApp(t, {
+    redis: connect(t, redis), keyPrefix, orphan: 'adopt', node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 60_000 }, drain: { grace: 0, timeout: 30_000 }
+  }, { fastify: { forceCloseConnections: true } })
+  const [other, leaving] = [await start('other'), await start('leaving')]
+  await until('both nodes are known', async () => (await leaving.app.mcpSessions.nodes()).length === 2)
+  const ids = await Promise.all(Array.from({ length: 5 }, () => open(leaving.url)))
+  for (const id of ids) t.match(await inSession(other.url, id, call('count')), { status: 200 }, 'its owner is remembered')
+  await leaving.app.mcpSessions.drain()
+  for (const [i, id] of ids.entries()) {
+    const answer = i < 3 ? await inSession(leaving.url, id, call('count', {}, 'late')) : await send(leaving.url, { method: 'DELETE', headers: { 'mcp-session-id': id } })
+    t.equal(answer.status, 200, answer.text)
+  }
+  t.equal(other.app.mcpSessions.counters.adopted, 3)
+  t.equal(other.app.mcpSessions.size, 3)
+})
+
 for (const responseMode of ['json', 'sse'] as const) {
   t.test(`a call that is passed on and takes longer than a node has to leave ends with an error, as ${responseMode}`, async t => {
     const redis = await startRedis(t)

@@ -41,7 +41,7 @@ async function setUp (t: Test) {
   const failures: unknown[] = []
   const records = new OwnRecords({ link, keys, node: owner.identity, ttl: 60_000, onFailed: err => failures.push(err) })
   const closeSet = new CloseSet(link, keys, 'a')
-  const keeper = new RecordKeeper({ link, records, closeSet, owner, onOthers: () => true, onFailed: err => { throw err } })
+  const keeper = new RecordKeeper({ link, records, closeSet, local: owner, onOthers: () => true, onFailed: err => { throw err } })
   const left = async () => [await raw.zrange(keys.index('a'), 0, '-1'), await raw.keys(keys.session('*'))]
   const end = (id: string) => {
     owner.sessions.delete(id)

@@ -3,7 +3,7 @@ import { BEATS } from '../../beats.ts'
 import type { Forwarder } from '../forwarding/forwarder.ts'
 import type { Way } from '../forwarding/way.ts'
 
-export interface OwnerWatchParts {
+export interface FrozenOwnersParts {
   forwarder: Pick<Forwarder, 'ways' | 'answers' | 'shut' | 'open'>
   /** Milliseconds. */
   beat: number
@@ -18,12 +18,12 @@ export interface OwnerWatchParts {
  * silent as well, what is under way ends, and nothing more is sent there until
  * it answers. Whether the owner has a heartbeat says nothing of the way to it.
  */
-export class OwnerWatch {
-  readonly #parts: OwnerWatchParts
+export class FrozenOwners {
+  readonly #parts: FrozenOwnersParts
   readonly #asking = new Map<string, Promise<void>>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor (parts: OwnerWatchParts) {
+  constructor (parts: FrozenOwnersParts) {
     this.#parts = parts
   }
 

@@ -80,7 +80,7 @@ export class Owners {
     }
     const { life, unprovenTimeout } = this.#parts
     const strange = said.said === 'unproven' && owner.reached
-    if (this.#disbelieved(key, strange ? life : unprovenTimeout, question)) return this.#givenUp(node, said.error)
+    if (this.#disbelieved(key, strange ? life : unprovenTimeout, question)) return this.#takenForGone(node, said.error)
     return said.said === 'unverified' || old ? { owner: 'lives', url, error: said.error } : { owner: 'uncertain', error: said.error }
   }
 
@@ -102,7 +102,7 @@ export class Owners {
       return { owner: 'gone' }
     }
     if (said.said !== 'unverified' && !await beats()) return { owner: 'gone' }
-    if (this.#disbelieved(key, this.#parts.unprovenTimeout, question)) return this.#givenUp(node, said.error)
+    if (this.#disbelieved(key, this.#parts.unprovenTimeout, question)) return this.#takenForGone(node, said.error)
     return said.said === 'unverified' ? { owner: 'lives', url, error: said.error } : { owner: 'uncertain', error: said.error }
   }
 
@@ -111,7 +111,7 @@ export class Owners {
     this.#unclear.clear()
   }
 
-  #givenUp (node: string, error: Error): Standing {
+  #takenForGone (node: string, error: Error): Standing {
     this.#parts.disbelieved.count++
     this.#parts.log.warn({ owner: node, err: error }, 'the owner of mcp sessions is taken for gone, though something that is no proof of it answers at its url')
     return { owner: 'gone' }

@@ -4,13 +4,13 @@ import { HOP, PROOF } from '../../http/between-nodes.ts'
 
 /** Fields that speak of one connection and not of the message (RFC 9110, section 7.6.1). */
 const CONNECTION_FIELDS = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings', 'proxy-connection']
-const NOT_ANSWERED = new Set([...CONNECTION_FIELDS, PROOF])
+const NOT_RELAYED = new Set([...CONNECTION_FIELDS, PROOF])
 /**
  * Host goes first, `Expect` has had its answer, and the body says itself how
  * long it is. It has no coding either: a hook has undone that, or it would not
  * have been read as JSON here.
  */
-const NOT_ASKED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'content-encoding', 'expect', HOP, PROOF])
+const NOT_FORWARDED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'content-encoding', 'expect', HOP, PROOF])
 
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
@@ -39,7 +39,7 @@ export function requestFields (request: FastifyRequest, tag: string): string[] {
     const value = headers[key]
     const name = key.toLowerCase()
     // The pseudo fields of HTTP/2 have no such name.
-    if (value === undefined || value === null || NOT_ASKED.has(name) || !NAME.test(name)) continue
+    if (value === undefined || value === null || NOT_FORWARDED.has(name) || !NAME.test(name)) continue
     if (name === 'x-forwarded-for') forwardedFor = true
     else if (name === 'x-forwarded-proto') forwardedProto = true
     if (Array.isArray(value)) for (const one of value) put(fields, name, one)
@@ -60,13 +60,13 @@ export function answerFields (reply: FastifyReply, headers: IncomingHttpHeaders)
   const fields = reply.getHeaders() as OutgoingHttpHeaders
   const listed = listedIn(headers.connection)
   for (const name in headers) {
-    if (!NOT_ANSWERED.has(name) && !listed?.has(name)) fields[name] = headers[name]
+    if (!NOT_RELAYED.has(name) && !listed?.has(name)) fields[name] = headers[name]
   }
   return fields
 }
 
 /** The request target without scheme and host, where it has them (RFC 9112, section 3.2.2). */
-export function pathOf (target: string): string {
+export function targetOf (target: string): string {
   if (target.startsWith('/')) return target
   const path = /^[^/?#]+:\/\/[^/?#]*(.*)$/.exec(target)?.[1] ?? target
   return path.startsWith('/') ? path : `/${path}`

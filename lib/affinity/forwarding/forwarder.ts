@@ -4,7 +4,7 @@ import { onResponseEnd } from '../../http/client-response.ts'
 import type { Unsent } from '../../http/unsent.ts'
 import { PROOF } from '../../http/between-nodes.ts'
 import { answers } from '../evidence/answers.ts'
-import { pathOf, requestFields } from './forward-headers.ts'
+import { targetOf, requestFields } from './forward-headers.ts'
 import { OwnerPools } from './owner-pools.ts'
 import type { Proofs } from '../../security/proofs.ts'
 import { hopTo, isReceipt } from './hop-proof.ts'
@@ -73,7 +73,7 @@ export class Forwarder {
       }
       owner.dispatch({
         method: request.method,
-        path: pathOf(request.originalUrl),
+        path: targetOf(request.originalUrl),
         headers: proof === undefined ? requestFields(request, this.#tag) : [PROOF, proof, ...requestFields(request, this.#tag)],
         body: request.body as Buffer | undefined ?? null
       }, relay)

@@ -11,7 +11,7 @@ import type { Keys } from '../keys.ts'
 import type { Call, Link } from '../link/link.ts'
 import type { RecordReader } from '../finding/record-reader.ts'
 import { removeRecord, trimIndex } from '../scripts/record-scripts.ts'
-import { isRefusal } from '../link/refusal.ts'
+import { isRefusal } from '../link/redis-refusal.ts'
 import { unavailable } from '../link/unavailable.ts'
 
 const QUEUE = 1000

@@ -8,7 +8,7 @@ import type { Log } from '../link/availability.ts'
 import type { RedisClient } from '../client.ts'
 import { checkStream, eventId, placeOf, scopeOf } from './event-ids.ts'
 import { EventLog } from './event-log.ts'
-import { OneSession } from './session-events.ts'
+import { StoredEvents } from './session-events.ts'
 import { redisKeys, type Keys } from '../keys.ts'
 import { Link } from '../link/link.ts'
 import { Unreadable } from '../link/unreadable.ts'
@@ -100,7 +100,7 @@ class RedisEventStore implements SessionEventStore {
   }
 
   forSession (sessionId: string, token: string): SessionEvents {
-    return new OneSession({
+    return new StoredEvents({
       log: this.#events,
       key: this.#keys.events(sessionId),
       sessionId,

@@ -4,7 +4,7 @@ import { OpenRequests } from './open-requests.ts'
 import { checkStream, eventId, placeOf, scopeOf, type EventPlace } from './event-ids.ts'
 import type { EventLog, LogSize } from './event-log.ts'
 
-export interface OneSessionParts {
+export interface StoredEventsParts {
   log: EventLog
   key: string
   sessionId: string
@@ -15,8 +15,8 @@ export interface OneSessionParts {
 }
 
 /** The events of one incarnation of one session. */
-export class OneSession implements SessionEvents {
-  readonly #parts: OneSessionParts
+export class StoredEvents implements SessionEvents {
+  readonly #parts: StoredEventsParts
   readonly #open = new OpenRequests()
   #sequence = 0
   #generation = '0'
@@ -25,7 +25,7 @@ export class OneSession implements SessionEvents {
   /** A takeover was asked for and has not been acknowledged. */
   #owing = false
 
-  constructor (parts: OneSessionParts) {
+  constructor (parts: StoredEventsParts) {
     this.#parts = parts
   }
 

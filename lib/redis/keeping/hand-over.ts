@@ -1,4 +1,4 @@
-import type { DirectoryOwner } from '../../directory/directory.ts'
+import type { LocalNode } from '../../directory/directory.ts'
 import type { NewRecord } from '../../directory/record.ts'
 import type { Link } from '../link/link.ts'
 import type { Changes } from './changes.ts'
@@ -16,7 +16,7 @@ interface Leaving { record: NewRecord | undefined, changed: boolean, unheard: bo
 export interface HandOverParts {
   link: Pick<Link, 'ready'>
   records: Pick<OwnRecords, 'giveUp'>
-  owner: Pick<DirectoryOwner, 'record'>
+  local: Pick<LocalNode, 'record'>
   changes: Pick<Changes, 'take'>
   deletions: Pick<Deletions, 'settled'>
   writes: Pick<Writes, 'writeAgain'>
@@ -54,8 +54,8 @@ export class HandOver {
    * missing is written first. Returns how many could not be.
    */
   async giveUp (ids: string[], deadline: number): Promise<number> {
-    const { owner, deletions, writes } = this.#parts
-    for (const id of ids) this.#add(id, owner.record(id))
+    const { local, deletions, writes } = this.#parts
+    for (const id of ids) this.#add(id, local.record(id))
     const left = () => deadline - performance.now()
     const all = [...this.#leaving.keys()]
     this.#givingUp++
@@ -101,11 +101,11 @@ export class HandOver {
 
   /** What a record is to say, and what its session has changed since it last did. None when it is not leaving any more. */
   #update (id: string): Update[] {
-    const { owner, changes } = this.#parts
+    const { local, changes } = this.#parts
     const changed = changes.take(id)
     const leaving = this.#leaving.get(id)
     if (leaving === undefined) return []
-    leaving.record = owner.record(id) ?? leaving.record
+    leaving.record = local.record(id) ?? leaving.record
     leaving.changed ||= changed
     return [{ id, changes: leaving.changed ? leaving.record : undefined }]
   }

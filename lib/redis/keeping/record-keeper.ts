@@ -1,4 +1,4 @@
-import type { DirectoryOwner } from '../../directory/directory.ts'
+import type { LocalNode } from '../../directory/directory.ts'
 import type { NewRecord } from '../../directory/record.ts'
 import type { Remover } from '../../directory/remover.ts'
 import { Changes } from './changes.ts'
@@ -22,7 +22,7 @@ export interface KeeperParts {
   link: Pick<Link, 'ready'>
   records: Pick<OwnRecords, 'write' | 'renew' | 'drop' | 'giveUp' | 'index' | 'unlist'>
   closeSet: Pick<CloseSet, 'tryRead'>
-  owner: DirectoryOwner
+  local: LocalNode
   /** Somebody asked for the end of a session that others have by now, or may have as well. False: they can't be told yet. */
   onOthers: (id: string, by: Remover) => boolean
   /** Redis refused a command, or did not answer it. */
@@ -36,7 +36,7 @@ export interface KeeperParts {
 export class RecordKeeper {
   readonly #link: KeeperParts['link']
   readonly #records: KeeperParts['records']
-  readonly #owner: DirectoryOwner
+  readonly #local: LocalNode
   readonly #deletions: Deletions
   readonly #touches = new TouchThrottle()
   readonly #changes: Changes
@@ -47,13 +47,13 @@ export class RecordKeeper {
   readonly #writes: Writes
   #cleared = false
 
-  constructor ({ link, records, closeSet, owner, onOthers, onFailed }: KeeperParts) {
+  constructor ({ link, records, closeSet, local, onOthers, onFailed }: KeeperParts) {
     this.#link = link
     this.#records = records
-    this.#owner = owner
+    this.#local = local
     this.#changes = new Changes(() => { this.#writeChanges().catch(onFailed) })
     this.#deletions = new Deletions({ link, records, onOthers, onFailed })
-    const parts = { link, records, closeSet, owner, touches: this.#touches, changes: this.#changes, deletions: this.#deletions }
+    const parts = { link, records, closeSet, local, touches: this.#touches, changes: this.#changes, deletions: this.#deletions }
     this.#writes = new Writes({ ...parts, recordOf: id => this.#record(id), onEnd: (id, why) => this.#end(id, why) })
     this.#handOver = new HandOver({ ...parts, writes: this.#writes, onGivenUp: id => this.#forget(id) })
   }
@@ -62,7 +62,7 @@ export class RecordKeeper {
   async add (record: NewRecord): Promise<boolean> {
     this.#touches.written(record.id)
     const written = await this.#writes.write(record, ADD_BOUND)
-    if (!written && this.#owner.has(record.id)) this.#due.add(record.id)
+    if (!written && this.#local.has(record.id)) this.#due.add(record.id)
     return written
   }
 
@@ -89,7 +89,7 @@ export class RecordKeeper {
   /** A record was claimed with this epoch: all it needs now is its place in our index. */
   async claimed (id: string, epoch: string): Promise<void> {
     this.#touches.written(id)
-    this.#owner.kept(id, epoch)
+    this.#local.kept(id, epoch)
     const indexing = this.#records.index(id)
     this.#deletions.hold([id], indexing.then(({ settled }) => settled))
     // Its session will renew its place in the index with its record.
@@ -104,7 +104,7 @@ export class RecordKeeper {
 
   /** Every record may be gone, or of an older epoch: look after all of them. */
   verifyAll (): void {
-    for (const id of this.#owner.ids()) this.#due.add(id)
+    for (const id of this.#local.ids()) this.#due.add(id)
   }
 
   discard (id: string, by?: Remover): void {
@@ -160,20 +160,20 @@ export class RecordKeeper {
   }
 
   #here (id: string): boolean {
-    if (this.#owner.has(id)) return true
+    if (this.#local.has(id)) return true
     if (!this.#handOver.has(id)) this.#forget(id)
     return false
   }
 
   /** What the record of a session says that is here, or is leaving. */
   #record (id: string): NewRecord | undefined {
-    return this.#owner.has(id) ? this.#owner.record(id) : this.#handOver.record(id)
+    return this.#local.has(id) ? this.#local.record(id) : this.#handOver.record(id)
   }
 
   /** What could not be renewed, or written again, stays due. */
   async #renew (ids: string[]): Promise<Written> {
     const written = await this.#writes.renew(ids)
-    for (const id of written.failed) if (this.#owner.has(id)) this.#due.add(id)
+    for (const id of written.failed) if (this.#local.has(id)) this.#due.add(id)
     return written
   }
 
@@ -187,7 +187,7 @@ export class RecordKeeper {
     this.#forget(id)
     this.#handOver.forget(id)
     if (why === 'taken') this.#deletions.unlist(id)
-    this.#owner.end(id, why)
+    this.#local.end(id, why)
   }
 
   #forget (id: string): void {

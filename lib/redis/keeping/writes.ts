@@ -1,4 +1,4 @@
-import type { DirectoryOwner } from '../../directory/directory.ts'
+import type { LocalNode } from '../../directory/directory.ts'
 import type { NewRecord } from '../../directory/record.ts'
 import type { CloseSet } from '../nodes/close-set.ts'
 import type { Changes } from './changes.ts'
@@ -9,7 +9,7 @@ import type { TouchThrottle } from './touch-throttle.ts'
 export interface WritesParts {
   records: Pick<OwnRecords, 'write' | 'renew'>
   closeSet: Pick<CloseSet, 'tryRead'>
-  owner: Pick<DirectoryOwner, 'has' | 'record' | 'kept'>
+  local: Pick<LocalNode, 'has' | 'record' | 'kept'>
   touches: Pick<TouchThrottle, 'written'>
   changes: Pick<Changes, 'take' | 'giveBack'>
   deletions: Pick<Deletions, 'hold'>
@@ -38,26 +38,26 @@ export class Writes {
 
   /** Writes a record; false when Redis did not acknowledge it. */
   async write (record: NewRecord, bound?: number): Promise<boolean> {
-    const { records, owner, deletions, onEnd } = this.#parts
+    const { records, local, deletions, onEnd } = this.#parts
     const { id } = record
     const { outcome, epoch, settled } = records.write(record, bound)
     deletions.hold([id], settled)
     if (await outcome === 'taken') onEnd(id, 'taken')
-    if (await outcome === 'written') owner.kept(id, epoch)
+    if (await outcome === 'written') local.kept(id, epoch)
     return await outcome !== 'failed'
   }
 
   /** Renews records, with what has changed of their sessions, and writes those again that are missing. */
   async renew (ids: string[]): Promise<Written> {
-    const { records, owner, touches, changes, deletions, onEnd } = this.#parts
+    const { records, local, touches, changes, deletions, onEnd } = this.#parts
     const updates = ids.map(id => this.#update(id))
     const { outcome, settled } = records.renew(updates)
     deletions.hold(ids, settled)
     const { epoch, kept, taken, absent, failed } = await outcome
     for (const id of kept) {
       // It may have ended meanwhile, and its last trace here with it.
-      if (owner.has(id)) touches.written(id)
-      owner.kept(id, epoch)
+      if (local.has(id)) touches.written(id)
+      local.kept(id, epoch)
     }
     for (const id of taken) onEnd(id, 'taken')
     const again = absent.length === 0 ? { kept: [], failed: [] } : await this.writeAgain(absent)
@@ -86,7 +86,7 @@ export class Writes {
   }
 
   #update (id: string): Update {
-    const { owner, changes } = this.#parts
-    return { id, changes: changes.take(id) ? owner.record(id) : undefined }
+    const { local, changes } = this.#parts
+    return { id, changes: changes.take(id) ? local.record(id) : undefined }
   }
 }

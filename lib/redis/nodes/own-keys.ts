@@ -1,5 +1,5 @@
 import { BEATS } from '../../beats.ts'
-import type { DirectoryOwner } from '../../directory/directory.ts'
+import type { LocalNode } from '../../directory/directory.ts'
 import type { NodeIdentity } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
@@ -15,7 +15,7 @@ export interface OwnKeysParts {
   link: Link
   keys: Keys
   node: NodeIdentity
-  owner: Pick<DirectoryOwner, 'size' | 'ids' | 'has'>
+  local: Pick<LocalNode, 'size' | 'ids' | 'has'>
   registry: Pick<NodeRegistry, 'enlist' | 'withdraw' | 'forget'>
   closeSet: Pick<CloseSet, 'delete'>
   unreadable: Unreadable
@@ -63,20 +63,20 @@ export class OwnKeys {
   }
 
   async #checkIndex (): Promise<void> {
-    const { link, keys, node, owner, unreadable } = this.#parts
-    const expected = owner.size
+    const { link, keys, node, local, unreadable } = this.#parts
+    const expected = local.size
     if (expected === 0) return
     const size = await unreadable.orAbsent(`the index of the node ${node.id}`, link.run(countIndex, keys.index(node.id)), 0)
-    if (Number(size) >= Math.min(expected, owner.size)) this.#short = 0
+    if (Number(size) >= Math.min(expected, local.size)) this.#short = 0
     else if (++this.#short >= BEATS.short) await this.#complete()
   }
 
   /** What is there keeps its place. */
   async #complete (): Promise<void> {
-    const { link, keys, node, owner } = this.#parts
-    const ids = [...owner.ids()]
+    const { link, keys, node, local } = this.#parts
+    const ids = [...local.ids()]
     for (let at = 0; at < ids.length && !this.#stopped; at += BATCH) {
-      const here = ids.slice(at, at + BATCH).filter(id => owner.has(id))
+      const here = ids.slice(at, at + BATCH).filter(id => local.has(id))
       if (here.length > 0) await link.run(completeIndex, keys.index(node.id), [INDEX_LIFE, ...here])
     }
     this.#short = 0

@@ -14,7 +14,7 @@ interface Waiter {
   done: () => void
 }
 
-export interface WatchParts {
+export interface OwnerBeatsParts {
   registry: Pick<NodeRegistry, 'read'>
   doubt: Pick<Doubt, 'left'>
   /** Milliseconds between two beats. */
@@ -24,11 +24,11 @@ export interface WatchParts {
 }
 
 /** Waits for owners to beat or to be known as gone; all who wait for one node share its reads. */
-export class Watch {
-  readonly #parts: WatchParts
+export class OwnerBeats {
+  readonly #parts: OwnerBeatsParts
   readonly #waiting = new Map<string, Set<Waiter>>()
 
-  constructor (parts: WatchParts) {
+  constructor (parts: OwnerBeatsParts) {
     this.#parts = parts
   }
 

@@ -1,4 +1,4 @@
-import type { ClientRequests } from './server-requests.ts'
+import type { ServerRequests } from './server-requests.ts'
 import type { MessageExtra } from '../extra.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcNotification, JsonRpcResult, RequestId } from '../messages.ts'
 import type { PostAnswer } from './post-answer.ts'
@@ -7,7 +7,7 @@ import type { PostAnswer } from './post-answer.ts'
 export interface ClientMessagesHost {
   readonly calls: Map<RequestId, PostAnswer>
   /** The server's own requests; undefined while it has made none. */
-  readonly asked: ClientRequests | undefined
+  readonly asked: ServerRequests | undefined
   /** Hands a message to the server. False: the server could not even take it. */
   deliver: (message: JsonRpcMessage, extra: MessageExtra) => boolean
   /** A message that the server will not get. */

@@ -1,5 +1,5 @@
 import { NoStreamError } from '../../errors.ts'
-import { ClientRequests } from './server-requests.ts'
+import { ServerRequests } from './server-requests.ts'
 import type { JsonRpcNotification, JsonRpcRequest, RequestId } from '../messages.ts'
 import type { PostAnswer, ResponseMode } from './post-answer.ts'
 import type { SessionStreams } from '../streams/session-streams.ts'
@@ -20,13 +20,13 @@ export interface ServerMessagesHost {
  */
 export class ServerMessages {
   /** The server's requests, and their ids on the wire. */
-  readonly asked: ClientRequests
+  readonly asked: ServerRequests
   readonly #host: ServerMessagesHost
   readonly #streams: SessionStreams
 
   /** `token` is the server object's own; see ClientRequests. */
   constructor (token: string, host: ServerMessagesHost, streams: SessionStreams) {
-    this.asked = new ClientRequests(token)
+    this.asked = new ServerRequests(token)
     this.#host = host
     this.#streams = streams
   }

@@ -15,7 +15,7 @@ const ROOM = { maxSize: MAX_PENDING, sizeCalculation: () => 1 }
  * incarnation never resolves one of this. Messages are copied, never changed:
  * the SDK may look at them again.
  */
-export class ClientRequests {
+export class ServerRequests {
   readonly #prefix: string
   /** There is none while the client owes no answer: many sessions never ask. */
   #pending: LRUCache<RequestId, { stream: SseStream | undefined }> | undefined

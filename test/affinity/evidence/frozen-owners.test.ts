@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { answers } from '../../../lib/affinity/evidence/answers.ts'
-import { OwnerWatch } from '../../../lib/affinity/evidence/frozen-owners.ts'
+import { FrozenOwners } from '../../../lib/affinity/evidence/frozen-owners.ts'
 import { Way } from '../../../lib/affinity/forwarding/way.ts'
 import { startTcpRelay } from '../../fixtures/tcp-relay.ts'
 import type { TcpRelay } from '../../fixtures/tcp-relay.ts'
@@ -44,7 +44,7 @@ async function setUp (t: Test): Promise<Watched> {
   const relay = await startTcpRelay(t, () => (owner.server.address() as AddressInfo).port)
   const node = await startNode(t, relay.url)
   const warnings: string[] = []
-  const watch = new OwnerWatch({ beat: BEAT, forwarder: node.forwarder, log: { warn: (_facts: object, text: string) => { warnings.push(text) } } as never })
+  const watch = new FrozenOwners({ beat: BEAT, forwarder: node.forwarder, log: { warn: (_facts: object, text: string) => { warnings.push(text) } } as never })
   const wake = setInterval(() => watch.wake(), 1)
   t.teardown(() => clearInterval(wake))
   return { node, relay, waiting, warnings, questions: () => questions, call: () => ask(`${node.url}/mcp`), stream: () => begin(`${node.url}/mcp`, { method: 'GET' }) }

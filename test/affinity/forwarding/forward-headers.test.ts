@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import type { Test } from 'tap'
-import { pathOf } from '../../../lib/affinity/forwarding/forward-headers.ts'
+import { targetOf } from '../../../lib/affinity/forwarding/forward-headers.ts'
 import { ask, bytesOf, startNode, startOwner, startRawOwner, TAG } from './node.ts'
 
 /** An owner that keeps what it was asked. */
@@ -153,10 +153,10 @@ t.test('a client without Host, and one with a whole url as its target', async t 
 })
 
 t.test('a target is reduced to its path', async t => {
-  t.equal(pathOf('/mcp?x=http://y/z'), '/mcp?x=http://y/z')
-  t.equal(pathOf('http://h:1/mcp?x'), '/mcp?x')
-  t.equal(pathOf('http://h?x=/y'), '/?x=/y')
-  t.equal(pathOf('http://h'), '/')
+  t.equal(targetOf('/mcp?x=http://y/z'), '/mcp?x=http://y/z')
+  t.equal(targetOf('http://h:1/mcp?x'), '/mcp?x')
+  t.equal(targetOf('http://h?x=/y'), '/?x=/y')
+  t.equal(targetOf('http://h'), '/')
 })
 
 t.test('the client sees the fields that the owner answered, on top of the hooks of the node', async t => {

@@ -1,7 +1,7 @@
 import { BEATS } from '../../../lib/beats.ts'
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
 import { FORMAT } from '../../../lib/format.ts'
-import type { DirectoryOwner, Location, SessionDirectory } from '../../../lib/directory/directory.ts'
+import type { LocalNode, Location, SessionDirectory } from '../../../lib/directory/directory.ts'
 import type { NodeStatus } from '../../../lib/directory/node.ts'
 import type { NewRecord, SessionRecord } from '../../../lib/directory/record.ts'
 import type { Remover } from '../../../lib/directory/remover.ts'
@@ -29,7 +29,7 @@ export class FakeDirectory implements SessionDirectory {
   readonly #removals = new Map<string, Remover>()
   readonly #seen = new Map<string, NodeStatus>()
   readonly #owners = new Map<string, { at: number, location: Location }>()
-  #owner!: DirectoryOwner
+  #local!: LocalNode
   #epoch: string
   #doubt = 0
   #beating: Promise<void> | undefined
@@ -43,16 +43,16 @@ export class FakeDirectory implements SessionDirectory {
     this.#epoch = parts.node.epoch
   }
 
-  async start (owner: DirectoryOwner): Promise<void> {
-    this.#owner = owner
+  async start (local: LocalNode): Promise<void> {
+    this.#local = local
     await this.#hurry()
     this.#tick()
   }
 
   async add (record: NewRecord): Promise<boolean> {
     const written = await this.#write(record, ADD)
-    if (written === undefined && this.#owner.has(record.id)) this.#due.add(record.id)
-    if (written === 'taken') this.#owner.end(record.id, 'taken')
+    if (written === undefined && this.#local.has(record.id)) this.#due.add(record.id)
+    if (written === 'taken') this.#local.end(record.id, 'taken')
     return written === 'written'
   }
 
@@ -76,7 +76,7 @@ export class FakeDirectory implements SessionDirectory {
 
   async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
     await Promise.race([this.#leased(), this.#link.wait(LEASE)])
-    if (!this.#owner.leased) throw new DirectoryUnavailableError('this node could not say that it is alive')
+    if (!this.#local.leased) throw new DirectoryUnavailableError('this node could not say that it is alive')
     this.#owners.delete(record.id)
     if (this.#discards.get(record.id) !== undefined) return 'lost'
     this.#discards.delete(record.id)
@@ -104,8 +104,8 @@ export class FakeDirectory implements SessionDirectory {
 
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     this.#owners.delete(id)
-    if (this.#owner.record(id) !== undefined) {
-      this.#owner.end(id, 'closed')
+    if (this.#local.record(id) !== undefined) {
+      this.#local.end(id, 'closed')
       this.discard(id, by)
       return 'removed'
     }
@@ -212,7 +212,7 @@ export class FakeDirectory implements SessionDirectory {
   #raise (): void {
     const { world, heartbeat } = this.#parts
     this.#doubt = world.now + BEATS.doubt * heartbeat
-    for (const id of this.#owner.ids()) this.#due.add(id)
+    for (const id of this.#local.ids()) this.#due.add(id)
   }
 
   #tick (): void {
@@ -224,8 +224,8 @@ export class FakeDirectory implements SessionDirectory {
   }
 
   async #leased (): Promise<boolean> {
-    if (!this.#owner.leased) await this.#hurry()
-    return this.#owner.leased
+    if (!this.#local.leased) await this.#hurry()
+    return this.#local.leased
   }
 
   #hurry (): Promise<void> {
@@ -244,26 +244,26 @@ export class FakeDirectory implements SessionDirectory {
 
   async #beat (): Promise<void> {
     const { node: { id, url, tag, incarnation }, heartbeat } = this.#parts
-    const acknowledged = this.#owner.beating()
-    const state = this.#owner.draining ? 'draining' : 'up'
-    const key = { id, url, tag, incarnation, epoch: this.#parts.node.epoch, state, sessions: this.#owner.size, room: this.#owner.room, format: FORMAT } as const
+    const acknowledged = this.#local.beating()
+    const state = this.#local.draining ? 'draining' : 'up'
+    const key = { id, url, tag, incarnation, epoch: this.#parts.node.epoch, state, sessions: this.#local.size, room: this.#local.room, format: FORMAT } as const
     const claimed = this.#claimed
     const beat = await this.#link.try(scripts => scripts.beat(key, BEATS.key * heartbeat, claimed))
     if (beat === undefined) return
     if ('superseded' in beat) {
       this.#stopped = true
-      return this.#owner.superseded({ epoch: beat.superseded })
+      return this.#local.superseded({ epoch: beat.superseded })
     }
     this.#claimed = true
     acknowledged(beat.gone)
     for (const id of beat.closed) {
-      this.#owner.end(id, 'closed')
+      this.#local.end(id, 'closed')
       this.discard(id)
     }
     if (beat.closed.length > 0) this.#link.try(scripts => scripts.closed(beat.closed))
     if (this.#epoch !== this.#parts.node.epoch) {
       this.#epoch = this.#parts.node.epoch
-      for (const id of this.#owner.ids()) this.#due.add(id)
+      for (const id of this.#local.ids()) this.#due.add(id)
     }
     if (!beat.gone || !claimed) return
     this.#raise()
@@ -271,21 +271,21 @@ export class FakeDirectory implements SessionDirectory {
   }
 
   #flush (): void {
-    for (const id of [...this.#due]) if (this.#owner.has(id)) this.#renew(id)
+    for (const id of [...this.#due]) if (this.#local.has(id)) this.#renew(id)
     for (const id of this.#discards.keys()) this.#drop(id)
     for (const id of this.#removals.keys()) this.#remove(id).then(() => this.#removals.delete(id)).catch(unavailable)
   }
 
   async #renew (id: string): Promise<'kept' | 'lost' | 'unanswered'> {
     const { epoch } = this.#parts.node
-    const changes = this.#owner.record(id)
+    const changes = this.#local.record(id)
     this.#due.delete(id)
     let outcome: string | undefined = await this.#link.try(scripts => scripts.renew(id, changes, epoch))
-    if (outcome === 'absent' && changes !== undefined && this.#owner.has(id)) outcome = await this.#write(changes)
+    if (outcome === 'absent' && changes !== undefined && this.#local.has(id)) outcome = await this.#write(changes)
     else if (outcome === 'kept') this.#kept(id, epoch)
-    if (outcome === undefined && this.#owner.has(id)) this.#due.add(id)
+    if (outcome === undefined && this.#local.has(id)) this.#due.add(id)
     if (outcome === undefined) return 'unanswered'
-    if (outcome === 'taken' || outcome === 'closed') this.#owner.end(id, outcome)
+    if (outcome === 'taken' || outcome === 'closed') this.#local.end(id, outcome)
     return outcome === 'kept' || outcome === 'written' ? 'kept' : 'lost'
   }
 
@@ -298,7 +298,7 @@ export class FakeDirectory implements SessionDirectory {
 
   #kept (id: string, epoch: string): void {
     this.unsure.delete(id)
-    this.#owner.kept(id, epoch)
+    this.#local.kept(id, epoch)
   }
 
   /** Where somebody asked for it, the others that have it, or may have, are told. */

@@ -26,7 +26,7 @@ async function setUp (t: Test) {
   const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
   const records = new OwnRecords({ link, keys, node: owner.identity, ttl: 60_000, onFailed: err => failures.push(err) })
   const closeSet = new CloseSet(link, keys, 'a')
-  return { server, raw, prefix, keys, owner, link, records, closeSet, failures, keeper: new RecordKeeper({ link, records, closeSet, owner, onOthers: () => true, onFailed: err => { throw err } }) }
+  return { server, raw, prefix, keys, owner, link, records, closeSet, failures, keeper: new RecordKeeper({ link, records, closeSet, local: owner, onOthers: () => true, onFailed: err => { throw err } }) }
 }
 
 t.test('touches are written together: a renewal each and one write of the index', async t => {
@@ -95,7 +95,7 @@ t.test('a deletion waits for a write that is still on its way', async t => {
   const done: string[] = []
   let settle = () => {}
   const keeper = new RecordKeeper({
-    owner,
+    local: owner,
     onOthers: () => true,
     onFailed: err => { throw err },
     link: { ready: true },
@@ -144,7 +144,7 @@ function withoutRecord (owner: FakeNode, parts: { ready?: boolean, exists?: bool
   const done: string[] = []
   let { exists = false, failing = 0 } = parts
   const keeper = new RecordKeeper({
-    owner,
+    local: owner,
     onOthers: parts.onOthers ?? (() => true),
     onFailed: err => { throw err },
     link: { ready: parts.ready ?? true },
