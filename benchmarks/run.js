@@ -97,7 +97,7 @@ await step('cluster', async () => {
     for (const [command, count] of Object.entries(commands)) log(`${name}: ${count} × ${command}`)
     figures.push(atMostGated(`Redis commands a call beside heartbeats, ${name}`, 0, besideHeartbeats(commands) / result.calls, 0.05))
     // So that nothing that comes with every call can pass for a heartbeat.
-    figures.push(atMostGated('… of a heartbeat', 25, commands[HEARTBEAT] / commands[BEATS], 50))
+    figures.push(atMostGated('… of a heartbeat', 25, (commands[HEARTBEAT] ?? 0) / (commands[BEATS] ?? 1), 50))
   }
   return result
 })
