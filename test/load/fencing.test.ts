@@ -12,7 +12,8 @@ t.test('SIGSTOP past the life of the heartbeat, adoption elsewhere, SIGCONT, all
   const { places } = await startLoadCluster(t, 'none', { orphan: 'adopt' })
   // Each session calls through both at once, so some calls wait in the sockets of the paused node.
   const load = await startLoad(t, { urls: places.slice(0, 2).map(({ url }) => url), sessions: SESSIONS, lanes: true, pause: 5 })
-  for (let i = 0; i < (full ? 6 : 2); i++) {
+  const pauses = full ? 6 : 2
+  for (let i = 0; i < pauses; i++) {
     const { process } = places[i % 2]!
     await load.goesOn()
     process.pause()
@@ -24,7 +25,8 @@ t.test('SIGSTOP past the life of the heartbeat, adoption elsewhere, SIGCONT, all
   await until('the load has gone on', async () => (await load.tally()).ok > ok + 20 * SESSIONS)
   const tally = await load.stop()
   t.comment(summary(tally))
-  t.same(tally.wrong, [], 'no server object answered after another one had')
+  // Stopped between its last look at the lease and the write, a process says that one answer when it wakes (docs/operations.md).
+  t.ok(tally.wrong.length <= pauses && tally.wrong.every(wrong => /answered again/.test(wrong)), `no server object answered after another one had, but for one that was writing: ${tally.wrong.join('; ')}`)
   t.same(tally.lost, [], 'no session was lost')
   t.ok(tally.moved >= 2 * SESSIONS, 'sessions were taken over, and back')
   // What the paused node had begun, or what was on its way to it, ends with an error; it is not done again elsewhere.
