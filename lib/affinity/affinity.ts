@@ -54,8 +54,7 @@ export class Affinity {
     const asking = { principal: key, hop: incoming.hop }
     const by = askerOf(incoming)
     const until = performance.now() + patience
-    // Whoever passed it on believes that the session is here, or is to come here: what is remembered of another owner is older than that.
-    let fresh = incoming.hop
+    let fresh = false
     let trouble: Error | undefined
     for (let declined = 0; ;) {
       const session = await this.#arrived(incoming)
@@ -68,7 +67,10 @@ export class Affinity {
         if (!(error instanceof DirectoryUnavailableError)) throw error
         return this.#byTag(incoming, error)
       }
+      // Whoever passed it on believes that the session is here, or is to come here: what is remembered of another owner is older than that.
+      const doubted = incoming.hop && !fresh && location.status === 'misrouted'
       fresh = true
+      if (doubted) continue
       const decision = decide(location, policies, asking)
       const outcome = await this.#follow(incoming, location, decision)
       if ('do' in outcome) return outcome

@@ -52,8 +52,8 @@ export class Hops {
 
   /** Passes a request on, once; its answer goes to the client unless it is none of its business. `format`: of the node there, where it is known. */
   async pass ({ request, reply, ids }: Incoming, url: string, format = 0): Promise<Forwarded> {
-    const { forwarder, frozenOwners: watch } = this.#parts
-    watch?.wake()
+    const { forwarder, frozenOwners } = this.#parts
+    frozenOwners?.wake()
     const decline = (answer: AnswerHead): boolean => isBetweenNodes(answer.status) || (format >= PROVES && isStrange(answer))
     const forwarded = await forwarder!.forward(request, reply, url, { decline, lastWords: () => this.#parts.lastWords(ids) })
     if (forwarded.outcome !== 'declined' || forwarded.proven === true || format < PROVES || isTooLarge(forwarded)) return forwarded

@@ -81,7 +81,7 @@ export class Sessions implements LocalNode {
   /** The id of a session that is held here, or is being moved here, by its digest. */
   idOf (digest: string): string | undefined { return this.#store.idOf(digest) ?? this.#arrivals.idOf(digest) }
 
-  // What else the directory asks, and what it says (see DirectoryOwner).
+  // What else the directory asks, and what it says (see LocalNode).
 
   get draining (): boolean { return this.state !== 'open' }
   get room (): number { return this.draining ? 0 : this.#store.room }

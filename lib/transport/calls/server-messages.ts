@@ -24,7 +24,7 @@ export class ServerMessages {
   readonly #host: ServerMessagesHost
   readonly #streams: SessionStreams
 
-  /** `token` is the server object's own; see ClientRequests. */
+  /** `token` is the server object's own; see ServerRequests. */
   constructor (token: string, host: ServerMessagesHost, streams: SessionStreams) {
     this.asked = new ServerRequests(token)
     this.#host = host
