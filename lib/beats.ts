@@ -5,8 +5,8 @@ export const HEARTBEAT = { least: 50, most: 60_000, usual: 2000 }
 export const BEATS = {
   /** For how long a node serves its sessions without asking, from before it sent the last beat that was acknowledged. */
   lease: 2,
-  /** For how long a node's key lives in Redis, from when the last beat arrived there; then the node counts as gone. */
-  key: 3,
+  /** For how long a node's place holds in Redis, from when the last beat arrived there; then the node counts as gone. */
+  place: 3,
   /** For how long no absence is evidence after Redis may have lost what it knew, or has refused writes. */
   doubt: 3,
   /** For how long a request is held whose owner cannot be reached. */
@@ -19,21 +19,21 @@ export const BEATS = {
   silence: 2,
   /** For how long the way to a silent owner stays shut after a request last wanted to go there. */
   shut: 15,
-  /** After how long the nodes are looked at though nobody asked for them: should Redis go away, it is too late to learn where they are. */
-  look: 8,
-  /** For how long a node's index may lack sessions before it is completed: each is here a moment before it is there. */
+  /** After how long a node reads all that is known of the nodes though it has heard of no change: a beat brings changes alone. */
+  all: 30,
+  /** In how many beats running a node's index must lack sessions before it is completed: a session is in this process a moment before it is in its index. */
   short: 2
 }
 
-export type Beats = typeof BEATS
+type Beats = typeof BEATS
 
 /** What must outlast what, and why. */
 const RULES: Array<{ rule: string, holds: (beats: Beats) => boolean }> = [
   { rule: 'lease > 1: a node in good health renews its lease before it lapses', holds: ({ lease }) => lease > 1 },
-  { rule: 'lease < key: whoever finds a key gone may adopt, and its node must not serve unasked then', holds: ({ lease, key }) => lease < key },
-  { rule: 'doubt >= key: a node whose key was lost is believed alive for as long as with its key', holds: ({ doubt, key }) => doubt >= key },
-  { rule: 'patience >= key: who waits for an owner that has just died learns that it is gone', holds: ({ patience, key }) => patience >= key },
-  { rule: 'told > key: by then a node has beaten since it was told, or is gone', holds: ({ told, key }) => told > key },
+  { rule: 'lease < place: whoever finds a place over may adopt, and its node must not serve unasked then', holds: ({ lease, place }) => lease < place },
+  { rule: 'doubt >= place: a node whose place was lost is believed alive for as long as with it', holds: ({ doubt, place }) => doubt >= place },
+  { rule: 'patience >= place: who waits for an owner that has just died learns that it is gone', holds: ({ patience, place }) => patience >= place },
+  { rule: 'told > place: by then a node has beaten since it was told, or is gone', holds: ({ told, place }) => told > place },
   { rule: 'rival > 1: a live node beats meanwhile', holds: ({ rival }) => rival > 1 },
   { rule: 'shut > patience: a request that is held wants the way that often at least, and must find it shut', holds: ({ shut, patience }) => shut > patience },
   { rule: 'short > 1: one beat may come between a session and its place in the index', holds: ({ short }) => short > 1 }
@@ -42,4 +42,14 @@ const RULES: Array<{ rule: string, holds: (beats: Beats) => boolean }> = [
 /** @throws Error with the rule that the numbers break. */
 export function assertBeats (beats: Beats = BEATS): void {
   for (const { rule, holds } of RULES) if (!holds(beats)) throw new Error(`beats.ts: ${rule}`)
+}
+
+/** For how long what was read for one is good for others too, in milliseconds: a storm of orphans asks for the same a thousand times. */
+export function youngFor (heartbeat: number): number {
+  return Math.min(250, heartbeat / 4)
+}
+
+/** After how many beats to read all the next time: `BEATS.all` on average, and not all nodes at once. */
+export function beatsToAll (): number {
+  return Math.round(BEATS.all * (0.75 + Math.random() / 2))
 }

@@ -3,6 +3,7 @@ import { Limiter } from '../bounds/limiter.ts'
 import { adoptionPause } from '../directory/adoption-pauses.ts'
 import type { Location, SessionDirectory } from '../directory/directory.ts'
 import type { SessionRecord } from '../directory/record.ts'
+import type { Peer } from '../directory/tag-table.ts'
 import { DirectoryUnavailableError } from '../errors.ts'
 import { tagOf } from '../session-id.ts'
 import type { Addressed } from '../sessions/incoming.ts'
@@ -56,6 +57,7 @@ export class Affinity {
     const until = performance.now() + patience
     let fresh = false
     let trouble: Error | undefined
+    const tried = new Set<string>()
     for (let declined = 0; ;) {
       const session = await this.#arrived(incoming)
       if (session !== undefined) return { do: 'serve', session }
@@ -72,7 +74,7 @@ export class Affinity {
       fresh = true
       if (doubted) continue
       const decision = decide(location, policies, asking)
-      const outcome = await this.#follow(incoming, location, decision)
+      const outcome = await this.#follow(incoming, location, decision, tried)
       if ('do' in outcome) return outcome
       if (reply.raw.destroyed) return { do: 'nothing' }
       trouble = outcome.error ?? trouble
@@ -80,16 +82,16 @@ export class Affinity {
       const left = until - performance.now()
       if (outcome.now === 'moved' ? declined === LOOKS.length : left <= 0) return refusal('owner_unreachable', { owner, retryAfter: RETRY_AFTER, err: trouble })
       if (outcome.now === 'moved' || location.status === 'unknown') await setTimeout(LOOKS[declined++] ?? LOOKS.at(-1))
-      // The watch resolves at once for an owner whose beat has just come, or is missing already: without a pause this would spin.
-      else await Promise.all([directory.watch(location.record, left), setTimeout(PAUSE)])
+      // awaitBeat resolves at once for an owner whose beat has just come, or is missing already: without a pause this would spin.
+      else await Promise.all([directory.awaitBeat(location.record, left), setTimeout(PAUSE)])
     }
   }
 
   /** Does what was decided. */
-  async #follow (incoming: Addressed, location: Location, decision: Decision): Promise<Found | Undone> {
+  async #follow (incoming: Addressed, location: Location, decision: Decision, tried: Set<string>): Promise<Found | Undone> {
     if (decision.do === 'forward') return this.#parts.hops.to(incoming, decision.url, decision.format)
-    if (decision.do === 'adopt') return this.#adopt(incoming, decision.record)
-    if (decision.do === 'leave') return this.#leave(incoming, decision.record, decision.reader)
+    if (decision.do === 'adopt') return this.#adopt(incoming, decision.record, tried)
+    if (decision.do === 'defer') return this.#defer(incoming, decision.record, decision.reader)
     const standing = await this.#parts.missing.standing(incoming, location, decision.reason)
     switch (standing.owner) {
       case 'gone': return refusal(decision.reason, { ...decision, owner: ownerOf(location) })
@@ -114,16 +116,16 @@ export class Affinity {
     const { directory, policies, hops } = this.#parts
     if (!hops.may(incoming)) return false
     hops.began(incoming)
-    let to: { url?: string | undefined, format?: number } | undefined
+    let to: Array<{ url?: string | undefined, format?: number }> = []
     let missed: Standing | undefined
     try {
       const location = await directory.locate(id, { by: askerOf(incoming) })
       const decision = decide(location, policies, { principal: key, hop: false })
-      if (decision.do === 'forward') to = decision
-      else if (decision.do === 'leave') to = (await this.#parts.delegation.candidates(decision.reader))[0]
+      if (decision.do === 'forward') to = [decision]
+      else if (decision.do === 'defer') to = (await this.#parts.delegation.candidates(decision.reader)).slice(0, 1)
       else if (location.status === 'unknown') {
         missed = await this.#parts.missing.standing(incoming, location, 'unknown')
-        if (missed.owner === 'holds' || missed.owner === 'lives') to = missed
+        if (missed.owner === 'holds' || missed.owner === 'lives') to = [missed]
       }
     } catch (error) {
       if (!(error instanceof DirectoryUnavailableError)) throw error
@@ -131,15 +133,18 @@ export class Affinity {
     }
     const unreachable = (): Error => new DirectoryUnavailableError('the node that may hold the session cannot be asked')
     if (missed?.owner === 'uncertain') throw unreachable()
-    if (to?.url === undefined) return false
-    const forwarded = await hops.pass(incoming, to.url, to.format)
-    if (forwarded.outcome !== 'answered') {
+    for (const { url, format } of to) {
+      if (url === undefined) continue
+      const { outcome } = await hops.pass(incoming, url, format)
+      if (outcome === 'answered') {
+        hops.answered()
+        return true
+      }
       // Without a record nobody but that node can end it.
-      if (missed?.owner === 'holds' && forwarded.outcome !== 'declined') throw unreachable()
-      return false
+      if (missed?.owner === 'holds' && outcome !== 'declined') throw unreachable()
+      if (outcome === 'lost') return false
     }
-    hops.answered()
-    return true
+    return false
   }
 
   /** The caller's session, if it has come here meanwhile. Another principal's goes the way of one that is nowhere. */
@@ -150,11 +155,13 @@ export class Affinity {
     return await sessions.secured(session) === false ? undefined : session
   }
 
-  async #adopt (incoming: Addressed, record: SessionRecord): Promise<Found | Undone> {
-    if (this.#parts.sessions.state !== 'open') return this.#elsewhere(incoming, 'node_closing')
+  /** `tried`: ids of nodes that did not take it. */
+  async #adopt (incoming: Addressed, record: SessionRecord, tried: Set<string>): Promise<Found | Undone> {
+    const closing = this.#parts.sessions.state !== 'open'
+    if (closing && incoming.hop) return refusal('not_owner')
     let adopted: Adopted
     try {
-      adopted = await this.#parts.adoption!.adopt(record, incoming)
+      adopted = await this.#parts.adoption!.adopt(record, incoming, tried)
     } catch (error) {
       if (!(error instanceof DirectoryUnavailableError)) throw error
       return refusal('directory_unavailable', { retryAfter: error.retryAfter, err: error })
@@ -165,9 +172,20 @@ export class Affinity {
       case 'owned': return incoming.hop ? refusal('not_owner') : this.#owned(incoming, adopted)
       case 'uncertain': return incoming.hop ? refusal('not_owner') : refusal('owner_unreachable', { owner: record.node, retryAfter: RETRY_AFTER, err: adopted.error })
       case 'changed': return { now: 'moved' }
-      case 'full': return this.#elsewhere(incoming, 'node_full')
+      // Somebody else's attempt, whose request had not been passed on.
+      case 'placed': return incoming.hop ? refusal('not_owner') : this.#passOn(incoming, adopted.peer, tried)
+      case 'full': return this.#elsewhere(incoming, closing ? 'node_closing' : 'node_full')
       case 'failed': return refusal('adoption_failed', { retryAfter: Math.ceil(adoptionPause(record.adoptionFailures + 1) / 1000) || RETRY_AFTER, err: adopted.error })
     }
+  }
+
+  /** Another node takes the session: it said so a moment ago. */
+  async #passOn (incoming: Addressed, { id, url, format }: Peer, tried: Set<string>): Promise<Found | Undone> {
+    const outcome = await this.#parts.hops.to(incoming, url!, format)
+    if ('do' in outcome) return outcome
+    // It did not after all, or cannot be reached any more: the next that is named is another.
+    tried.add(id)
+    return { ...outcome, now: 'moved' }
   }
 
   /** The owner lives, whatever its heartbeat says. */
@@ -177,7 +195,7 @@ export class Affinity {
   }
 
   /** Only nodes of a newer format may adopt it: its owner, if it lives after all, or one of those. */
-  async #leave (incoming: Addressed, record: SessionRecord, reader: number): Promise<Found | Undone> {
+  async #defer (incoming: Addressed, record: SessionRecord, reader: number): Promise<Found | Undone> {
     const standing = await this.#parts.missing.standing(incoming, { status: 'orphaned', record }, 'orphaned')
     switch (standing.owner) {
       case 'gone': return this.#elsewhere(incoming, 'newer_format', reader)
@@ -195,14 +213,18 @@ export class Affinity {
   /** Nobody can say where the session is: the node that opened it may still have it. */
   async #byTag (incoming: Addressed, error: InstanceType<typeof DirectoryUnavailableError>): Promise<Found> {
     const unavailable = refusal('directory_unavailable', { retryAfter: error.retryAfter, err: error })
-    const node = this.#parts.missing.named(incoming.id)
-    if (node?.url === undefined || this.#parts.policies.misroute === 'reject' || incoming.hop) return unavailable
-    const forwarded = await this.#parts.hops.to(incoming, node.url, node.format)
-    return 'do' in forwarded ? forwarded : unavailable
+    if (this.#parts.policies.misroute === 'reject' || incoming.hop) return unavailable
+    for (const { url, format } of this.#parts.missing.named(incoming.id)) {
+      if (url === undefined) continue
+      const forwarded = await this.#parts.hops.to(incoming, url, format)
+      // Nothing was done there: the next may have it.
+      if ('do' in forwarded) return forwarded
+    }
+    return unavailable
   }
 }
 
 /** Who asks, as far as that is known: behind a proxy that is not trusted, all anonymous callers have one address. */
 function askerOf ({ request, caller }: Addressed): string {
-  return caller.key ?? request.ip
+  return caller.principal === undefined ? request.ip : caller.key!
 }

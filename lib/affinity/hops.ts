@@ -1,5 +1,9 @@
+import type { Counting } from '../counters.ts'
+import { askedFor } from '../events/asked-for.ts'
+import type { Events } from '../events/events.ts'
 import type { FrozenOwners } from './evidence/frozen-owners.ts'
 import type { Incoming } from '../sessions/incoming.ts'
+import { sessionName } from '../session-id.ts'
 import type { RequestId } from '../transport/messages.ts'
 import { refusal, RETRY_AFTER } from './found.ts'
 import type { Found, Undone } from './found.ts'
@@ -13,14 +17,19 @@ const PROVES = 1
 /** What the server of a node says of header fields that are more than it takes, in no words of ours. */
 const FIELDS_TOO_LARGE = 431
 
-export interface HopsParts {
+interface HopsParts {
+  /** The name of the one whose requests are passed on: the node there answers for it alone. */
+  endpoint: string
   /** Undefined where nothing is forwarded. */
   forwarder: Forwarder | undefined
   /** Looks after the owners that are to answer. */
   frozenOwners?: FrozenOwners | undefined
-  forwarded: { count: number }
+  counters: Counting<'forwarded'>
+  events: Events
   /** SSE frames for a client whose owner is lost in the middle of its answer to these requests. */
   lastWords: (ids: readonly RequestId[]) => string
+  /** What clients of this endpoint are told with a 401 or 403 of another node, which may be one that knows of no tokens. */
+  challenged?: ((status: number, present: unknown) => string | undefined) | undefined
   /** What this node has others answer. */
   underWay: { calls: UnderWay, streams: UnderWay }
 }
@@ -50,12 +59,35 @@ export class Hops {
     return this.#outcome(incoming, await this.pass(incoming, url, format))
   }
 
-  /** Passes a request on, once; its answer goes to the client unless it is none of its business. `format`: of the node there, where it is known. */
-  async pass ({ request, reply, ids }: Incoming, url: string, format = 0): Promise<Forwarded> {
-    const { forwarder, frozenOwners } = this.#parts
+  /** Lets the first of these nodes answer that does, none of which must. Undefined: none did, and nothing was answered. */
+  async toAny (incoming: Incoming, nodes: ReadonlyArray<{ url?: string | undefined, format: number }>): Promise<Found | undefined> {
+    for (const { url, format } of nodes) {
+      const forwarded = await this.pass(incoming, url!, format)
+      if (forwarded.outcome === 'answered') return this.answered()
+      if (forwarded.outcome === 'lost') return refusal('owner_lost', { retryAfter: RETRY_AFTER, err: forwarded.error })
+      if (isTooLarge(forwarded)) return refusal('headers_too_large')
+    }
+    return undefined
+  }
+
+  /** Passes a request on, once; its answer goes to the client, unless it is meant for this node (`isBetweenNodes`) or no node of ours gave it. `format`: of the node there, where it is known. */
+  async pass (incoming: Incoming, url: string, format = 0): Promise<Forwarded> {
+    const { endpoint, events } = this.#parts
+    const begun = events.heard('forward.done') ? performance.now() : 0
+    const forwarded = await this.#pass(incoming, url, format)
+    if (begun > 0) {
+      const { id, message } = incoming
+      const session = typeof id === 'string' && { session: sessionName(id) }
+      events.emit('forward.done', { endpoint, ...session, ...askedFor(message), to: url, outcome: forwarded.outcome, durationMs: performance.now() - begun })
+    }
+    return forwarded
+  }
+
+  async #pass ({ request, reply, ids }: Incoming, url: string, format: number): Promise<Forwarded> {
+    const { endpoint, forwarder, frozenOwners, challenged } = this.#parts
     frozenOwners?.wake()
     const decline = (answer: AnswerHead): boolean => isBetweenNodes(answer.status) || (format >= PROVES && isStrange(answer))
-    const forwarded = await forwarder!.forward(request, reply, url, { decline, lastWords: () => this.#parts.lastWords(ids) })
+    const forwarded = await forwarder!.forward(request, reply, url, { endpoint, decline, challenged, lastWords: () => this.#parts.lastWords(ids) })
     if (forwarded.outcome !== 'declined' || forwarded.proven === true || format < PROVES || isTooLarge(forwarded)) return forwarded
     const error = new Error(`something that is no node of this cluster answered the request, with status ${forwarded.status}`)
     // A proxy in between may say that of what it has passed on.
@@ -75,7 +107,7 @@ export class Hops {
 
   /** Another node has answered a client. */
   answered (): Found {
-    this.#parts.forwarded.count++
+    this.#parts.counters.forwarded++
     return { do: 'nothing' }
   }
 }

@@ -9,7 +9,7 @@ export interface Policies {
 }
 
 /** Who asks, and how the request came. */
-export interface Asking {
+interface Asking {
   /** Key of the caller's principal. */
   principal: string | undefined
   /** Another node has forwarded the request already. */
@@ -23,7 +23,7 @@ export type Decision =
   | { do: 'forward', url: string, format: number, record: SessionRecord }
   | { do: 'adopt', record: SessionRecord }
   /** Nodes of a newer format alone may adopt it. */
-  | { do: 'leave', record: SessionRecord, reader: number }
+  | { do: 'defer', record: SessionRecord, reader: number }
 
 /**
  * Decides by where the session stands. Under the `reject` policies of ADR-0066
@@ -40,7 +40,7 @@ export function decide (location: Location, { misroute, orphan }: Policies, { pr
   }
   const { reader = 0 } = record
   // What it says further is not for us to understand.
-  if (orphan === 'adopt' && reader > FORMAT) return hop ? refusal('orphaned') : { do: 'leave', record, reader }
+  if (orphan === 'adopt' && reader > FORMAT) return hop ? refusal('orphaned') : { do: 'defer', record, reader }
   if (orphan !== 'adopt' || record.replay === undefined || isAbandoned(record.adoptionFailures)) return refusal('orphaned')
   const pause = record.adoptionPause ?? 0
   if (pause > 0) return hop ? refusal('orphaned') : { do: 'refuse', reason: 'adoption_failed', retryAfter: Math.ceil(pause / 1000) }

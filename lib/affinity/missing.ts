@@ -1,4 +1,5 @@
 import type { SessionDirectory, Location } from '../directory/directory.ts'
+import { hasEndpoint } from '../directory/node.ts'
 import type { NodeStatus } from '../directory/node.ts'
 import { DirectoryUnavailableError } from '../errors.ts'
 import { tagOf } from '../session-id.ts'
@@ -6,7 +7,9 @@ import type { Owners, Standing } from './evidence/owners.ts'
 import type { Addressed } from '../sessions/incoming.ts'
 import type { AffinityRefusal } from './found.ts'
 
-export interface MissingParts {
+interface MissingParts {
+  /** The name of the one whose sessions are looked for. */
+  endpoint: string
   directory: Pick<SessionDirectory, 'beats' | 'lastSeen'>
   /** Finds out about owners that are missed in the directory; undefined where nothing is forwarded. */
   owners: Pick<Owners, 'recorded' | 'unrecorded'> | undefined
@@ -34,9 +37,14 @@ export class Missing {
     const mine = location.status !== 'unknown' && location.record.principal === caller.key
     if (location.status === 'orphaned' && mine) return reason === 'orphaned' && location.record.released !== true ? owners.recorded(location.record) : gone
     if (mine || (location.status === 'unknown' && location.ended === true)) return gone
-    const node = this.named(id)
-    if (node?.url === undefined || node.url === url) return gone
-    return owners.unrecorded(id, { id: node.id, url: node.url, format: node.format, beats: () => this.#beats(node.id) })
+    const found: Standing[] = []
+    for (const { id: node, url: its, format } of this.named(id)) {
+      if (its === undefined || its === url) continue
+      const standing = await owners.unrecorded(id, { id: node, url: its, format, beats: () => this.#beats(node) })
+      if (standing.owner === 'holds') return standing
+      if (standing.owner !== 'gone') found.push(standing)
+    }
+    return found[0] ?? gone
   }
 
   /** Whether a node is alive, or nobody can say. */
@@ -49,9 +57,10 @@ export class Missing {
     }
   }
 
-  /** The node that the id names, as it was seen last. */
-  named (id: string): NodeStatus | undefined {
+  /** The nodes that the id names, as they were seen last, and that have the endpoint: who holds its tag, and whose url the tag is of. */
+  named (id: string): NodeStatus[] {
     const tag = tagOf(id)
-    return tag === undefined ? undefined : this.#parts.directory.lastSeen(tag)
+    const { directory, endpoint } = this.#parts
+    return tag === undefined ? [] : directory.lastSeen(tag).filter(node => hasEndpoint(node, endpoint))
   }
 }

@@ -1,4 +1,4 @@
-interface Waiting { begin: () => void, next: Waiting | undefined }
+interface Waiter { begin: () => void, next: Waiter | undefined }
 
 /**
  * Runs so many tasks at once, and the others in the order they came: when a
@@ -7,12 +7,15 @@ interface Waiting { begin: () => void, next: Waiting | undefined }
  */
 export class Limiter {
   #free: number
-  #first: Waiting | undefined
-  #last: Waiting | undefined
+  #first: Waiter | undefined
+  #last: Waiter | undefined
 
   constructor (atOnce: number) {
     this.#free = atOnce
   }
+
+  /** How many wait. */
+  waiting = 0
 
   async run<T> (task: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--
@@ -25,7 +28,8 @@ export class Limiter {
   }
 
   #queue (begin: () => void): void {
-    const waiting: Waiting = { begin, next: undefined }
+    const waiting: Waiter = { begin, next: undefined }
+    this.waiting++
     if (this.#last === undefined) this.#first = waiting
     else this.#last.next = waiting
     this.#last = waiting
@@ -39,6 +43,7 @@ export class Limiter {
       return
     }
     this.#first = first.next
+    this.waiting--
     if (first.next === undefined) this.#last = undefined
     first.begin()
   }

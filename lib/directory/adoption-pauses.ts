@@ -1,7 +1,7 @@
 /**
  * For how long a session is left alone after its first failed adoption, and
  * after its second, in milliseconds: what the application needs for it may be
- * back by then. A failure in a pause is none of its own. After one more failure than there are pauses nobody
+ * back by then. Failures within a pause count as the one that it follows. After one more failure than there are pauses nobody
  * tries another.
  */
 export const ADOPTION_PAUSES = [5_000, 30_000]

@@ -1,6 +1,9 @@
+import type { DirectoryReadings } from '../counters.ts'
 import type { NodeStatus } from './node.ts'
 import type { NewRecord, SessionRecord } from './record.ts'
 import type { Remover } from './remover.ts'
+import type { Peer, TagTable } from './tag-table.ts'
+import type { Trails } from './trails.ts'
 
 /** Where an id that this process doesn't hold stands. */
 export type Location =
@@ -19,6 +22,8 @@ export interface LocalNode {
   readonly draining: boolean
   /** How many more sessions it takes; 0 while it drains. */
   readonly room: number
+  /** How many of the local sessions have which tag. */
+  readonly tagged: Record<string, number>
   /** Whether this node's lease runs; always true for a node that has none. */
   readonly leased: boolean
   has: (id: string) => boolean
@@ -40,11 +45,13 @@ export interface LocalNode {
   /**
    * A beat is about to be sent: called before its epoch is read. Returns what
    * is to be called when the directory has acknowledged it; `gone`: this
-   * node's key had vanished. Must not throw.
+   * node's place had vanished. Must not throw.
    */
   beating: () => (gone: boolean) => void
-  /** Another process claimed this node's id: stop serving. Must not throw. */
+  /** Another process took this node's id: stop serving. Must not throw. */
   superseded: (by: { epoch: string }) => void
+  /** An operator asks this node to leave in good order. Must not throw. */
+  drainAsked: () => void
 }
 
 /**
@@ -63,9 +70,12 @@ export interface SessionDirectory {
    */
   readonly doubtful: boolean
 
+  /** How it fares, for metrics. Undefined: it cannot be away. */
+  readonly readings?: DirectoryReadings
+
   /**
-   * Claims the node's identity and starts its heartbeat. Resolves at once when
-   * the directory can't be reached (the claim is made when it is back).
+   * Takes the node's identity and starts its heartbeat. Resolves at once when
+   * the directory can't be reached (it is taken when it is back).
    * @throws NodeDuplicateError when a live node has the same id or url.
    */
   start: (local: LocalNode) => Promise<void>
@@ -161,22 +171,25 @@ export interface SessionDirectory {
    * gone or to have beaten since the call, or after `bound` milliseconds. All
    * who wait for one node share its reads. Never throws.
    */
-  watch: (record: SessionRecord, bound: number) => Promise<void>
+  awaitBeat: (record: SessionRecord, bound: number) => Promise<void>
 
-  /** The oldest format among the live nodes when they were looked at last, without a read; this node's where it stands alone. */
-  readonly oldestFormat: number
+  /** The oldest format among the live nodes, as it is now: this node's where it stands alone, 0 where that cannot be told. Never rejects. */
+  oldestFormat: () => Promise<number>
 
   /** Sessions of this node whose end was asked for elsewhere, and has not come yet; none where that cannot be told soon. Never rejects. */
   closing: () => Promise<string[]>
 
   /**
-   * Whether a node that the latest look shows alive is so now, by its own key: it may have left in good order since.
+   * Whether a node that the latest look shows alive is so now, by its own place: it may have left in good order since.
    * @throws DirectoryUnavailableError
    */
   beats: (node: string) => Promise<boolean>
 
-  /** The node with this tag that was last seen alive, however long ago, without a read; never this one. */
-  lastSeen: (tag: string) => NodeStatus | undefined
+  /**
+   * Who may hold a session of this tag, without a read: its live holder by the table of tags as it was read last, and
+   * the node that was last seen alive, however long ago, of whose url the tag is. At most two, never this one.
+   */
+  lastSeen: (tag: string) => NodeStatus[]
 
   /**
    * One page of all nodes' sessions, by node id, oldest use first. A session
@@ -191,6 +204,22 @@ export interface SessionDirectory {
    * the directory lost what it knew.
    */
   nodes: () => Promise<NodeStatus[]>
+
+  /**
+   * The same with what matters to who names another holder of a tag. `loads`:
+   * with what each has to do, which is a moment old; else that is left at nothing.
+   * @throws DirectoryUnavailableError, as `nodes`.
+   */
+  peers: (loads?: boolean) => Promise<Peer[]>
+
+  /** What became of sessions. */
+  readonly trails: Trails
+
+  /** Who holds which tag. */
+  readonly tags: TagTable
+
+  /** Goes up with what was heard of the nodes, and of the table of tags, and is the same for all who have heard the same: milliseconds, by the directory's own clock. */
+  readonly stamp: number
 
   /** Something about this node changed that the others should hear of before the next beat. */
   announce: () => void

@@ -3,14 +3,16 @@ import { FORMAT } from '../format.ts'
 import { tagOf } from '../session-id.ts'
 import { byNodeAndUse, compare, fromCursor, toCursor } from './cursor.ts'
 import type { LocalNode, Location, SessionDirectory } from './directory.ts'
-import { isAsSeen, memorySpace, pauseOf, shown, statusOf } from './memory-space.ts'
+import { isAsSeen, memorySpace, memoryTags, owns, pauseOf, peerOf, shown, statusOf } from './memory-space.ts'
 import type { MemoryNode, MemoryRecord, MemorySpace } from './memory-space.ts'
 import type { NodeIdentity, NodeStatus } from './node.ts'
 import type { NewRecord, SessionRecord } from './record.ts'
 import { mayRemove } from './remover.ts'
 import type { Remover } from './remover.ts'
+import type { Peer, TagTable } from './tag-table.ts'
+import type { Trails } from './trails.ts'
 
-export interface MemoryDirectoryOptions {
+interface MemoryDirectoryOptions {
   node: NodeIdentity
   /** Life of a record, in milliseconds. */
   ttl: number
@@ -28,6 +30,9 @@ export function memoryDirectory (options: MemoryDirectoryOptions): SessionDirect
  */
 class MemoryDirectory implements SessionDirectory {
   readonly doubtful = false
+  readonly tags: TagTable
+  readonly trails: Trails
+  readonly stamp = 0
   readonly #node: NodeIdentity
   readonly #ttl: number
   readonly #space: MemorySpace
@@ -37,6 +42,8 @@ class MemoryDirectory implements SessionDirectory {
     this.#node = node
     this.#ttl = ttl
     this.#space = space
+    this.tags = memoryTags(space)
+    this.trails = space.trails
   }
 
   async start (local: LocalNode): Promise<void> {
@@ -72,9 +79,7 @@ class MemoryDirectory implements SessionDirectory {
     return this.#renewWith(id) ? 'kept' : 'lost'
   }
 
-  away (_id: string): boolean {
-    return false
-  }
+  away (_id: string): boolean { return false }
 
   async claim (seen: SessionRecord): Promise<'claimed' | 'lost'> {
     if (!this.#leased()) throw new DirectoryUnavailableError('this node could not say that it is alive')
@@ -131,17 +136,15 @@ class MemoryDirectory implements SessionDirectory {
   }
 
   /** Who is alive here and who is gone is known at once. */
-  async watch (_record: SessionRecord, _bound: number): Promise<void> {}
+  async awaitBeat (_record: SessionRecord, _bound: number): Promise<void> {}
 
-  readonly oldestFormat = FORMAT
+  async oldestFormat (): Promise<number> { return FORMAT }
 
-  async closing (): Promise<string[]> {
-    return []
-  }
+  async closing (): Promise<string[]> { return [] }
 
-  lastSeen (tag: string): NodeStatus | undefined {
+  lastSeen (tag: string): NodeStatus[] {
     const seen = tag === this.#node.tag ? undefined : this.#space.lastSeen.get(tag)
-    return seen && statusOf(seen)
+    return seen === undefined ? [] : [statusOf(seen)]
   }
 
   async list ({ cursor, limit }: { cursor?: string | undefined, limit: number }): Promise<{ sessions: SessionRecord[], cursor?: string }> {
@@ -162,6 +165,10 @@ class MemoryDirectory implements SessionDirectory {
 
   async nodes (): Promise<NodeStatus[]> {
     return [...this.#space.nodes.values()].map(statusOf).sort((a, b) => compare(a.id, b.id))
+  }
+
+  async peers (): Promise<Peer[]> {
+    return [...this.#space.nodes.values()].map(peerOf).sort((a, b) => compare(a.id, b.id))
   }
 
   announce (): void {}
@@ -233,9 +240,7 @@ class MemoryDirectory implements SessionDirectory {
     return undefined
   }
 
-  #owns ({ node, epoch, released }: SessionRecord): boolean {
-    return node === this.#node.id && epoch.startsWith(`${this.#node.incarnation}.`) && released !== true
-  }
+  #owns (record: SessionRecord): boolean { return owns(this.#node, record) }
 
   #ownerOf (record: SessionRecord): MemoryNode | undefined {
     const live = this.#space.nodes.get(record.node)

@@ -1,6 +1,6 @@
 import type { Availability } from './link/availability.ts'
 import { isRefusal } from './link/redis-refusal.ts'
-import type { Doubt } from './nodes/doubt.ts'
+import type { Doubt } from '../shared-directory/doubt.ts'
 
 /** What follows from commands that failed: a line in the log, and doubt, since what Redis refuses of ours it may refuse of others. */
 export class Failures {

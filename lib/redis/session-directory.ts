@@ -1,8 +1,9 @@
-import { FORMAT } from '../format.ts'
+import type { DirectoryReadings } from '../counters.ts'
 import { tagOf } from '../session-id.ts'
 import type { LocalNode, Location, SessionDirectory } from '../directory/directory.ts'
 import type { NodeStatus } from '../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../directory/record.ts'
+import type { Peer } from '../directory/tag-table.ts'
 import { mayRemove, type Remover } from '../directory/remover.ts'
 import { within } from '../bounds/within.ts'
 import { listPage, type Page } from './finding/listing.ts'
@@ -11,8 +12,14 @@ import { OwnRecords } from './keeping/own-records.ts'
 import { RecordKeeper, type Reclaimed } from './keeping/record-keeper.ts'
 import { warnOfEviction } from './link/eviction.ts'
 import { orUnavailable, unavailable } from './link/unavailable.ts'
+import type { RedisTrails } from './keeping/trails.ts'
+import { isDrainEntry } from './nodes/close-set.ts'
+import type { Load } from './nodes/loads.ts'
+import type { NodeState } from './nodes/node-state.ts'
 import { OwnKeys } from './nodes/own-keys.ts'
 import { SharedSecret } from './nodes/shared-secret.ts'
+import type { RedisTagTable } from './nodes/tag-table.ts'
+import { liveNodes, statusOf, type Loaded } from './status.ts'
 import { partsOf, type Parts, type RedisDirectoryOptions } from './parts.ts'
 import { Upkeep } from './upkeep.ts'
 
@@ -57,6 +64,11 @@ class RedisDirectory implements SessionDirectory {
     return doubt.left > 0 || !link.ready || link.ailing
   }
 
+  get readings (): DirectoryReadings {
+    const { availability: { up, outages }, ownerCache: { asked } } = this.#parts
+    return { up, outages, owners: asked }
+  }
+
   async start (local: LocalNode): Promise<void> {
     const { secret, log } = this.#options
     const { link, keys, removals, availability } = this.#parts
@@ -97,18 +109,18 @@ class RedisDirectory implements SessionDirectory {
   }
 
   away (id: string): boolean {
-    const { link, keys, node } = this.#parts
-    return link.silent(keys.session(id)) || (!this.#local.leased && link.silent(keys.node(node.id)))
+    const { link, keys } = this.#parts
+    return link.silent(keys.session(id)) || (!this.#local.leased && link.silent(keys.members))
   }
 
   async claim (record: SessionRecord): Promise<'claimed' | 'lost'> {
-    const { doubt, owners, failures } = this.#parts
+    const { doubt, ownerCache, failures } = this.#parts
     if (doubt.refused) throw unavailable('Redis refuses what this node writes', doubt.left)
     let leased = false
     await within(LEASE_BOUND, this.#leased().then(now => { leased = now }))
     // Whoever reads the record then must find us alive.
     if (!leased) throw unavailable('this node could not say that it is alive')
-    owners.forget(record.id)
+    ownerCache.forget(record.id)
     if (!this.#keeper.claiming(record.id)) return 'lost'
     const epoch = await orUnavailable(failures.noting(this.#records.claim(record)))
     if (epoch === undefined) return 'lost'
@@ -130,9 +142,9 @@ class RedisDirectory implements SessionDirectory {
   }
 
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
-    const { owners, removals } = this.#parts
+    const { ownerCache, removals } = this.#parts
     if (tagOf(id) === undefined) return 'unknown'
-    owners.forget(id)
+    ownerCache.forget(id)
     const local = this.#local.record(id)
     const asked = local !== undefined && mayRemove(by, local)
     // Another principal's goes the way of an id that isn't here, so that nothing tells them apart.
@@ -142,44 +154,56 @@ class RedisDirectory implements SessionDirectory {
   }
 
   locate (id: string, { fresh = false, by }: { fresh?: boolean, by?: string | undefined } = {}): Promise<Location> {
-    const closing = [...this.#keeper.closing(id), ...this.#parts.removals.waiting(id)]
+    const closing = [...this.#keeper.removersOf(id), ...this.#parts.removals.waiting(id)]
     return orUnavailable(locate(this.#parts, id, { by, fresh, discarding: this.#keeper.discarding(id), closing }))
   }
 
-  watch (record: SessionRecord, bound: number): Promise<void> {
-    return this.#parts.watch.wait(record, bound)
+  awaitBeat (record: SessionRecord, bound: number): Promise<void> {
+    return this.#parts.ownerBeats.wait(record, bound)
   }
 
-  get oldestFormat (): number {
-    return Math.min(FORMAT, ...[...this.#parts.registry.latest().values()].map(({ format }) => format))
+  async oldestFormat (): Promise<number> {
+    return await this.#parts.failures.attempt(this.#parts.registry.oldestFormat()) ?? 0
   }
 
   async closing (): Promise<string[]> {
     let ids: string[] = []
-    await within(CLOSING_BOUND, this.#parts.closeSet.tryRead().then(read => { ids = read ?? [] }))
+    await within(CLOSING_BOUND, this.#parts.closeSet.tryRead().then(read => { ids = (read ?? []).filter(id => !isDrainEntry(id)) }))
     return ids
   }
 
-  lastSeen (tag: string): NodeStatus | undefined {
-    const node = this.#parts.registry.lastSeen(tag)
-    return node && statusOf(node)
+  lastSeen (tag: string): NodeStatus[] {
+    const { registry, tags, node: own } = this.#parts
+    const holder = tags.latest().get(tag)
+    const live = holder === undefined || holder.node === own.id ? undefined : registry.latest().get(holder.node)
+    const holds = live !== undefined && live.epoch.startsWith(`${holder!.incarnation}.`) ? [live] : []
+    const seen = registry.lastSeen(tag)
+    return [...holds, ...seen === undefined || seen.id === live?.id ? [] : [seen]].map(node => statusOf(node, node.load))
   }
 
   list (page: { cursor?: string | undefined, limit: number }): Promise<Page> {
     return orUnavailable(listPage(this.#parts, page))
   }
 
+  get tags (): RedisTagTable { return this.#parts.tags }
+
+  get trails (): RedisTrails { return this.#parts.trails }
+
+  get stamp (): number { return Math.max(this.#parts.registry.stamp, this.#parts.tags.stamp) }
+
   async nodes (): Promise<NodeStatus[]> {
-    const { registry, doubt } = this.#parts
-    const alive = [...(await orUnavailable(registry.alive())).values()]
-    // Redis may have come back empty, or have refused their beats too.
-    if (doubt.left > 0) throw unavailable('not every node may have been able to beat', doubt.left)
-    return alive.map(statusOf).sort((a, b) => a.id < b.id ? -1 : 1)
+    return (await this.#alive(true)).map(([node, load]) => statusOf(node, load))
+  }
+
+  async peers (withLoads = true): Promise<Peer[]> {
+    return (await this.#alive(withLoads)).map(([node, load]) => peerOf(node, load))
   }
 
   async beats (node: string): Promise<boolean> {
-    const seen = (await this.nodes()).some(({ id }) => id === node)
-    return seen && await orUnavailable(this.#parts.registry.read(node)) !== undefined
+    const { registry, doubt } = this.#parts
+    const seen = (await orUnavailable(registry.alive())).has(node)
+    if (doubt.left > 0) throw unavailable('not every node may have been able to beat', doubt.left)
+    return seen && await orUnavailable(registry.read(node)) !== undefined
   }
 
   announce (): void {
@@ -187,21 +211,29 @@ class RedisDirectory implements SessionDirectory {
   }
 
   async stop (ids: string[], bound: number, { giveUp = false }: { giveUp?: boolean } = {}): Promise<number> {
-    const { link, watch, removals, failures } = this.#parts
+    const { link, ownerBeats, removals, trails, failures } = this.#parts
     const deadline = performance.now() + bound
     this.#upkeep?.stop()
-    watch.stop()
+    ownerBeats.stop()
     try {
       // The application closes without having started.
       if (this.#upkeep === undefined) return 0
       const kept = giveUp ? await this.#keeper.giveUp(ids, deadline) : 0
       const left = await this.#keeper.clear(giveUp ? [] : ids, deadline)
-      await within(deadline - performance.now(), failures.attempt(removals.flush()))
+      await within(deadline - performance.now(), failures.attempt(Promise.all([removals.flush(), trails.flush()])))
       await within(deadline - performance.now(), failures.attempt(this.#ownKeys.withdraw()))
       return kept + left
     } finally {
       link.stop()
     }
+  }
+
+  async #alive (withLoads: boolean): Promise<Loaded[]> {
+    const { doubt } = this.#parts
+    const alive = await orUnavailable(liveNodes(this.#parts, withLoads))
+    // Redis may have come back empty, or have refused their beats too.
+    if (doubt.left > 0) throw unavailable('not every node may have been able to beat', doubt.left)
+    return alive
   }
 
   /** Whether our lease runs; beats first if it does not. */
@@ -210,6 +242,7 @@ class RedisDirectory implements SessionDirectory {
   }
 }
 
-function statusOf ({ id, url, tag, state, sessions, room, format }: NodeStatus): NodeStatus {
-  return { id, url, tag, state, sessions, room, format }
+function peerOf (node: NodeState, load: Load | undefined): Peer {
+  const { epoch, started, tags } = node
+  return { ...statusOf(node, load), incarnation: epoch.slice(0, epoch.lastIndexOf('.')), started, tags, tagged: load?.tags ?? {} }
 }

@@ -1,4 +1,4 @@
-import { shortId } from '../session-id.ts'
+import { sessionName } from '../session-id.ts'
 import type { LocalNode } from '../directory/directory.ts'
 import type { NodeIdentity } from '../directory/node.ts'
 import type { Remover } from '../directory/remover.ts'
@@ -7,15 +7,18 @@ import type { Sweeper } from './clearing/sweeper.ts'
 import type { Failures } from './failures.ts'
 import type { RecordKeeper } from './keeping/record-keeper.ts'
 import type { Log } from './link/availability.ts'
+import type { RedisTrails } from './keeping/trails.ts'
 import type { Link } from './link/link.ts'
+import { drainEntry, isDrainEntry } from './nodes/close-set.ts'
 import type { CloseSet } from './nodes/close-set.ts'
-import type { Doubt } from './nodes/doubt.ts'
+import type { Doubt } from '../shared-directory/doubt.ts'
 import { Heartbeat } from './nodes/heartbeat.ts'
+import type { Loads } from './nodes/loads.ts'
 import type { NodeRegistry } from './nodes/node-registry.ts'
-import type { NodeState } from './nodes/node-state.ts'
+import type { NodeState, Report } from './nodes/node-state.ts'
 import type { OwnKeys } from './nodes/own-keys.ts'
 
-export interface UpkeepParts {
+interface UpkeepParts {
   link: Link
   node: NodeIdentity
   local: LocalNode
@@ -24,6 +27,8 @@ export interface UpkeepParts {
   keeper: RecordKeeper
   removals: Removals
   ownKeys: OwnKeys
+  loads: Loads
+  trails: Pick<RedisTrails, 'flush'>
   sweeper: Sweeper | undefined
   doubt: Doubt
   failures: Failures
@@ -43,7 +48,7 @@ export class Upkeep {
   #flushing = false
 
   constructor (parts: UpkeepParts) {
-    const { node, local, registry, closeSet, failures, secret, heartbeat } = parts
+    const { node, registry, closeSet, failures, secret, heartbeat } = parts
     this.#parts = parts
     this.#epoch = node.epoch
     this.#heartbeat = new Heartbeat({
@@ -52,7 +57,7 @@ export class Upkeep {
       secret,
       node,
       interval: heartbeat,
-      report: () => ({ state: local.draining ? 'draining' : 'up', sessions: local.size, room: local.draining ? 0 : local.room }),
+      report: () => this.#report(),
       beating: () => this.#beating(),
       onBeat: beat => this.#onBeat(beat),
       onTick: () => this.flushNow(),
@@ -63,11 +68,13 @@ export class Upkeep {
   }
 
   /**
-   * Claims this node's identity and begins to beat.
+   * Takes this node's identity and begins to beat.
    * @throws NodeDuplicateError
    */
-  start (): Promise<void> {
-    return this.#heartbeat.start()
+  async start (): Promise<void> {
+    await this.#heartbeat.start()
+    // The others learn at once what room there is here.
+    this.flushNow()
   }
 
   stop (): void {
@@ -113,7 +120,7 @@ export class Upkeep {
   /** Somebody asked for the end of a session that is here. Whoever did may have died before the record was deleted, so we delete it as well. */
   endClosed (id: string, by?: Remover): void {
     const { local, keeper, log } = this.#parts
-    log.debug({ session: shortId(id) }, 'a close was asked for')
+    log.debug({ session: sessionName(id) }, 'a close was asked for')
     local.end(id, 'closed')
     keeper.discard(id, by)
   }
@@ -121,6 +128,11 @@ export class Upkeep {
   /** Does what is due, without waiting for the next beat. */
   flushNow (): void {
     this.#flush().catch(err => this.#parts.failures.failed(err))
+  }
+
+  #report (): Report {
+    const { draining, size, room, tagged } = this.#parts.local
+    return { state: draining ? 'draining' : 'up', sessions: size, room: draining ? 0 : room, tags: tagged }
   }
 
   #beating (): (gone: boolean) => void {
@@ -134,8 +146,11 @@ export class Upkeep {
   }
 
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
-    const { node: { epoch }, keeper, removals, doubt } = this.#parts
-    for (const id of closed) this.endClosed(id)
+    const { node: { epoch }, local, keeper, removals, doubt } = this.#parts
+    for (const entry of closed) {
+      if (!isDrainEntry(entry)) this.endClosed(entry)
+      else if (entry === drainEntry(epoch)) local.drainAsked()
+    }
     if (epoch !== this.#epoch) {
       this.#epoch = epoch
       keeper.verifyAll()
@@ -154,15 +169,18 @@ export class Upkeep {
   async #flush (): Promise<void> {
     if (this.#flushing) return
     this.#flushing = true
-    const { link, node, keeper, removals, ownKeys, sweeper, registry, failures } = this.#parts
+    const { link, keeper, removals, ownKeys, loads, trails, sweeper, failures } = this.#parts
     try {
       link.refresh()
       // Refused or unanswered, one leaves the others their turn.
       await failures.attempt(keeper.flush())
       await failures.attempt(removals.flush())
-      if (await failures.attempt(ownKeys.turn())) await failures.attempt(removals.remind())
+      await trails.flush()
+      if (await failures.attempt(ownKeys.turn())) {
+        await failures.attempt(removals.remind())
+        await failures.attempt(loads.turn(this.#report()))
+      }
       await sweeper?.turn()
-      if (node.url !== undefined) await failures.attempt(registry.keepLooking())
     } finally {
       this.#flushing = false
     }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { Adoption } from '../../lib/affinity/adoption.ts'
 import type { AdoptionParts } from '../../lib/affinity/adoption.ts'
 import type { SessionRecord } from '../../lib/directory/record.ts'
+import { livesTo } from '../fixtures/events.ts'
 import { keptLog } from '../fixtures/log.ts'
 
 t.test('a session that arrived after its record was read is not adopted a second time', async t => {
@@ -10,16 +11,17 @@ t.test('a session that arrived after its record was read is not adopted a second
   let claims = 0
   const sessions = {
     node: { id: 'here' },
+    state: 'open',
     get: () => held,
     expect: () => ({ epoch: 'here.0', unwanted: false }),
     arrived: () => {},
     adopt: async () => { held = {}; return held }
   } as unknown as AdoptionParts['sessions']
   const directory = { claim: async () => { claims++; return 'claimed' as const }, unclaim: async () => {} }
-  const adoption = new Adoption({ sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, log: keptLog() as unknown as AdoptionParts['log'] })
+  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(keptLog()) })
   const wanted = { caller: {} } as Parameters<Adoption['adopt']>[1]
-  t.match(await adoption.adopt(record, wanted), { outcome: 'adopted' })
-  t.match(await adoption.adopt(record, wanted), { outcome: 'changed' })
+  t.match(await adoption.adopt(record, wanted, new Set()), { outcome: 'adopted' })
+  t.match(await adoption.adopt(record, wanted, new Set()), { outcome: 'changed' })
   t.equal(claims, 1)
 })
 
@@ -28,6 +30,7 @@ t.test('a session whose end is asked for while it is adopted is looked for once 
   const came: boolean[] = []
   const sessions = {
     node: { id: 'here' },
+    state: 'open',
     get: () => undefined,
     expect: () => ({ epoch: 'here.0', unwanted: false }),
     arrived: (_record: SessionRecord, here: boolean) => { came.push(here) },
@@ -35,8 +38,8 @@ t.test('a session whose end is asked for while it is adopted is looked for once 
   } as unknown as AdoptionParts['sessions']
   const directory = { claim: async () => 'claimed' as const, unclaim: async () => { throw new Error('there is nothing to give back') } }
   const log = keptLog()
-  const adoption = new Adoption({ sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, log: log as unknown as AdoptionParts['log'] })
-  t.same(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1]), { outcome: 'changed' })
+  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(log) })
+  t.same(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1], new Set()), { outcome: 'changed' })
   t.same(came, [false])
   t.same(log.lines, [])
 })
@@ -46,6 +49,7 @@ t.test('an application that takes for ever holds nothing up: the adoption fails,
   const arrival = { epoch: 'here.0', unwanted: false }
   const sessions = {
     node: { id: 'here' },
+    state: 'open',
     get: () => undefined,
     expect: () => arrival,
     arrived: () => {},
@@ -53,8 +57,8 @@ t.test('an application that takes for ever holds nothing up: the adoption fails,
   } as unknown as AdoptionParts['sessions']
   let unclaimed = 0
   const directory = { claim: async () => 'claimed' as const, unclaim: async () => { unclaimed++ } }
-  const adoption = new Adoption({ sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, log: keptLog() as unknown as AdoptionParts['log'], bound: 10 })
-  t.match(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1]), { outcome: 'failed', error: /longer than 10 ms/ })
+  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(keptLog()), bound: 10 })
+  t.match(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1], new Set()), { outcome: 'failed', error: /longer than 10 ms/ })
   t.equal(unclaimed, 1)
   t.ok(arrival.unwanted)
 })

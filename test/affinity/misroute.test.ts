@@ -48,7 +48,7 @@ t.test('an orphan is adopted, also after a hop, unless it cannot be or has faile
 
 t.test('an orphan whose record is for newer nodes is left to them', async t => {
   const newer = { status: 'orphaned', record: { ...record, replay: undefined, reader: FORMAT + 1 } } as const
-  t.strictSame(decide(newer, beyond, ann), { do: 'leave', record: newer.record, reader: FORMAT + 1 })
+  t.strictSame(decide(newer, beyond, ann), { do: 'defer', record: newer.record, reader: FORMAT + 1 })
   t.strictSame(decide(newer, beyond, { ...ann, hop: true }), { do: 'refuse', reason: 'not_owner' })
   t.strictSame(decide(newer, letter, ann), { do: 'refuse', reason: 'orphaned' }, 'where nobody adopts, it is gone for all')
   t.strictSame(decide(newer, beyond, { principal: 'bob', hop: false }), { do: 'refuse', reason: 'unknown' })

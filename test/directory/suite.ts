@@ -1,7 +1,9 @@
 import type { Test } from 'tap'
 import { FORMAT } from '../../lib/format.ts'
 import { Lease } from '../../lib/sessions/lease.ts'
-import { newSessionId } from '../../lib/session-id.ts'
+import { newSessionId, sessionName } from '../../lib/session-id.ts'
+import { STEPS } from '../../lib/directory/trails.ts'
+import type { Step } from '../../lib/directory/trails.ts'
 import { ADOPTION_PAUSES } from '../../lib/directory/adoption-pauses.ts'
 import type { SessionDirectory } from '../../lib/directory/directory.ts'
 import type { NodeIdentity } from '../../lib/directory/node.ts'
@@ -130,7 +132,7 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     t.equal(await a!.directory.remove(record.id, { principal: 'issuer|bob' }), 'unknown')
     t.equal(await a!.directory.remove(record.id, 'any'), 'removed')
     t.strictSame(a!.node.ended, [[record.id, 'closed']])
-    await until('its record is gone', async () => (await b!.directory.locate(record.id)).status === 'unknown')
+    await until('its record is gone', async () => await statusOf(b!.directory, record.id) === 'unknown')
   })
 
   t.test('a close that was asked for here reaches whoever has taken the session over', async t => {
@@ -231,7 +233,7 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     b!.node.draining = true
     b!.directory.announce()
     await until('the drain is known', async () => await seen() === 'a up 0 Infinity,b draining 1 0')
-    t.strictSame((await a!.directory.nodes())[1], { id: 'b', url: 'http://10.0.0.2:3000', tag: b!.node.identity.tag, state: 'draining', sessions: 1, room: 0, format: FORMAT })
+    t.strictSame((await a!.directory.nodes())[1], { id: 'b', url: 'http://10.0.0.2:3000', tag: b!.node.identity.tag, state: 'draining', sessions: 1, room: 0, format: FORMAT, endpoints: b!.node.identity.endpoints })
     await place.crash(b!.directory, b!.node.identity)
     await until('the dead is gone from the list', async () => await seen() === 'a up 0 Infinity')
   })
@@ -428,17 +430,17 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     const record = a!.node.open()
     await a!.directory.add(record)
     const seen = await recordOf(b!.directory, record.id)
-    await Promise.all(Array.from({ length: 10 }, () => b!.directory.watch(seen, 3_600_000)))
+    await Promise.all(Array.from({ length: 10 }, () => b!.directory.awaitBeat(seen, 3_600_000)))
     t.equal(await statusOf(b!.directory, record.id), 'misrouted')
     await place.crash(a!.directory, a!.node.identity)
     await until('it is gone', async () => {
-      await b!.directory.watch(seen, 3_600_000)
+      await b!.directory.awaitBeat(seen, 3_600_000)
       return await statusOf(b!.directory, record.id) === 'orphaned'
     })
-    await b!.directory.watch({ ...seen, node: 'never there' }, 3_600_000)
-    t.match(b!.directory.lastSeen(a!.node.identity.tag), { id: 'a', url: 'http://10.0.0.1:3000' }, 'the dead is remembered')
-    t.equal(b!.directory.lastSeen(b!.node.identity.tag), undefined)
-    t.equal(b!.directory.lastSeen('0'.repeat(16)), undefined)
+    await b!.directory.awaitBeat({ ...seen, node: 'never there' }, 3_600_000)
+    t.match(b!.directory.lastSeen(a!.node.identity.tag), [{ id: 'a', url: 'http://10.0.0.1:3000' }], 'the dead is remembered')
+    t.strictSame(b!.directory.lastSeen(b!.node.identity.tag), [])
+    t.strictSame(b!.directory.lastSeen('0'.repeat(16)), [])
   })
 
   t.test('a node that restarts under its id adopts its own', async t => {
@@ -459,5 +461,68 @@ export function directorySuite (t: Test, home: (t: Test) => Home | Promise<Home>
     t.equal(await a!.directory.stop([record.id], 2000, { giveUp: true }), 0)
     t.match(await b!.directory.locate(record.id), { status: 'orphaned', record: { released: true } })
     t.strictSame((await b!.directory.list({ limit: 10 })).sessions.map(({ id }) => id), [record.id])
+  })
+
+  const TAG = '0123456789abcdef'
+
+  t.test('of those who name another holder of a tag one wins, and all see it', async t => {
+    const { nodes: [a, b] } = await nodes(t, identity('a'), identity('b'))
+    const [first, second, third] = ['a', 'b', 'c'].map(node => ({ node, incarnation: 'i', promised: 3 }))
+    const seen = async (directory: SessionDirectory) => (await directory.tags.read()).get(TAG)
+    const { tags } = a!.directory
+    t.equal(await tags.move(TAG, undefined, first), true)
+    t.equal(await tags.move(TAG, undefined, first), true, 'said again')
+    t.equal(await b!.directory.tags.move(TAG, undefined, second), false)
+    await until('both see it', async () => [await seen(a!.directory), await seen(b!.directory)].every(holder => holder?.node === 'a'))
+    const moves = await Promise.all([a!.directory.tags.move(TAG, first, second), b!.directory.tags.move(TAG, first, third)])
+    t.equal(moves.filter(Boolean).length, 1)
+    const winner = moves[0] ? second : third
+    t.equal(await tags.move(TAG, { ...winner!, promised: 4 }, undefined), false, 'the whole entry is compared')
+    t.equal(await tags.move(TAG, winner, undefined), true)
+    await until('it is gone', async () => await seen(b!.directory) === undefined)
+  })
+
+  t.test('what became of a session is known by its name, from every node, and after its end', async t => {
+    const { nodes: [a, b] } = await nodes(t, identity('a'), identity('b'))
+    const id = newSessionId(a!.node.identity.tag)
+    const name = sessionName(id)
+    const steps: Step[] = [
+      { what: 'opened', at: 1, node: 'a', endpoint: 'default' },
+      { what: 'handed_over', at: 2, node: 'a', endpoint: 'default' },
+      { what: 'adopted', at: 3, node: 'b', endpoint: 'default', from: 'a' }
+    ]
+    a!.directory.trails.note(id, steps[0]!)
+    // Noted late by the one, and before that by the other.
+    b!.directory.trails.note(id, steps[2]!)
+    await until('b has noted it', async () => (await a!.directory.trails.read(name)).steps.some(({ what }) => what === 'adopted'))
+    a!.directory.trails.note(id, steps[1]!)
+    await until('all are noted', async () => (await b!.directory.trails.read(name)).steps.length === 3)
+    t.strictSame(await b!.directory.trails.read(name), { id, steps })
+    const end: Step = { what: 'ended', at: 4, node: 'b', endpoint: 'default', reason: 'idle' }
+    b!.directory.trails.note(id, end)
+    await until('its end is noted', async () => (await a!.directory.trails.read(name)).steps.length === 4)
+    t.strictSame((await a!.directory.trails.read(name)).steps, [...steps, end])
+    t.strictSame(await a!.directory.trails.read('unknown-name'), { steps: [] })
+  })
+
+  t.test('of a session that moves and moves the last steps are kept', async t => {
+    const { nodes: [a] } = await nodes(t, identity('a'))
+    const id = newSessionId(a!.node.identity.tag)
+    for (let at = 1; at <= STEPS + 3; at++) a!.directory.trails.note(id, { what: 'adopted', at, node: 'a', endpoint: 'default', from: 'b' })
+    const read = () => a!.directory.trails.read(sessionName(id))
+    await until('all are noted', async () => (await read()).steps.at(-1)?.at === STEPS + 3)
+    t.strictSame((await read()).steps.map(({ at }) => at), Array.from({ length: STEPS }, (_, i) => i + 4))
+  })
+
+  t.test('peers are the live nodes, with what matters to who names a holder', async t => {
+    const { nodes: [a, b] } = await nodes(t, identity('a', 'http://10.0.0.1:3000'), identity('b'))
+    const { id, tag, incarnation, started } = a!.node.identity
+    Object.assign(a!.node.tagged, { x: 2 })
+    a!.directory.announce()
+    await until('all of it is told', async () => {
+      const peer = (await b!.directory.peers()).find(peer => peer.id === id)
+      return peer?.tagged['x'] === 2 && JSON.stringify([peer.incarnation, peer.started, peer.tags, peer.state]) === JSON.stringify([incarnation, started, [tag], 'up'])
+    })
+    t.strictSame(Object.keys((await b!.directory.nodes())[0]!).sort(), ['endpoints', 'format', 'id', 'room', 'sessions', 'state', 'tag', 'url'])
   })
 }

@@ -49,7 +49,7 @@ t.test('what one master lost is written again, though the client was never disco
 
 t.test('one hanging master holds up its own keys alone', async t => {
   const { servers, keyPrefix, client, a, b } = await setUp(t)
-  const hung = masterOf(servers, `${keyPrefix}nodes`)
+  const hung = masterOf(servers, `${keyPrefix}members`)
   hung.pause()
   const queued = () => (client as Cluster).nodes('master').find(({ options }) => options.port === hung.port) as unknown as { commandQueue: { length: number } } | undefined
   const records = Array.from({ length: 200 }, () => a.node.open())

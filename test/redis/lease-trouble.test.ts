@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import type { Redis } from 'ioredis'
 import { redisKeys } from '../../lib/redis/keys.ts'
 import { Link } from '../../lib/redis/link/link.ts'
 import { OwnRecords } from '../../lib/redis/keeping/own-records.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
+import { loseMember, memberOf } from '../fixtures/members.ts'
 import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -37,26 +37,24 @@ async function setUp (t: Test, { heartbeat = 1000 } = {}) {
   return { server, keyPrefix, keys, client, raw, a, lapse, epochs }
 }
 
-const beatOf = async (raw: Redis, key: string) => JSON.parse(await raw.get(key) ?? '{"beat":0}') as { beat: number, epoch: string }
-
 t.test('a node whose key vanished takes a new epoch at once and moves all its records', async t => {
-  const { a, raw, keys, epochs } = await setUp(t, { heartbeat: 3_600_000 })
+  const { a, raw, keyPrefix, epochs } = await setUp(t, { heartbeat: 3_600_000 })
   const records = Array.from({ length: 1200 }, () => a.node.open())
   await Promise.all(records.map(record => a.directory.add(record)))
   const { id, epoch: old } = a.node.identity
-  await raw.del(keys.node(id))
+  await loseMember(raw, keyPrefix, id)
   a.directory.announce()
   await until('it has a new epoch', () => a.node.identity.epoch !== old)
   const now = a.node.identity.epoch
   t.ok(now.startsWith(`${a.node.identity.incarnation}.`))
   await until('all records have it', async () => (await epochs(records.map(({ id }) => id))).every(epoch => epoch === now))
-  t.equal((await beatOf(raw, keys.node(id))).epoch, now)
+  t.equal((await memberOf(raw, keyPrefix, id))?.epoch, now)
   t.ok(records.every(({ id }) => a.node.epochs.get(id) === now), 'and the node was told of each')
   t.equal(a.node.leased, true)
   t.strictSame(a.node.ended, [])
-  const { beat } = await beatOf(raw, keys.node(id))
+  const { beats } = a.node
   a.directory.announce()
-  await until('it has beaten more', async () => (await beatOf(raw, keys.node(id))).beat > beat)
+  await until('it has beaten more', () => a.node.beats > beats)
   t.equal(a.node.identity.epoch, now, 'one lapse, one epoch')
 })
 
@@ -165,15 +163,15 @@ t.test('whoever asks a Redis that is away in a loop lets others run', async t =>
 })
 
 t.test('sessions that ask together are asked for together', async t => {
-  const { a, raw, lapse, keys } = await setUp(t, { heartbeat: 3_600_000 })
+  const { a, lapse } = await setUp(t, { heartbeat: 3_600_000 })
   const records = Array.from({ length: 100 }, () => a.node.open())
   for (const record of records) await a.directory.add(record)
-  const { beat } = await beatOf(raw, keys.node(a.node.identity.id))
+  const { beats } = a.node
   // Two beats of an hour.
   lapse()
   lapse()
   t.strictSame(new Set(await Promise.all(records.map(({ id }) => a.directory.reclaim(id)))), new Set(['kept']))
-  t.ok((await beatOf(raw, keys.node(a.node.identity.id))).beat <= beat + 2, 'one beat, and one that was asked for meanwhile')
+  t.ok(a.node.beats <= beats + 2, 'one beat, and one that was asked for meanwhile')
 })
 
 t.test('a record that Redis lost is written again by a reclaim', async t => {

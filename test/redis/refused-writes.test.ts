@@ -3,7 +3,9 @@ import t from 'tap'
 import type { Redis } from 'ioredis'
 import { newSessionId } from '../../lib/session-id.ts'
 import type { SessionDirectory } from '../../lib/directory/directory.ts'
-import { connect, freePort, startRedis } from '../fixtures/redis.ts'
+import { freePort } from '../fixtures/free-port.ts'
+import { connect, startRedis } from '../fixtures/redis.ts'
+import { memberOf } from '../fixtures/members.ts'
 import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -58,7 +60,7 @@ for (const [name, { begin, end, says }] of Object.entries(refusals)) {
       const seen = new Set<string>()
       await until('the heartbeats are gone, and what is left of doubt by then', async () => {
         for (const { id } of [record, young]) seen.add(await status(b.directory, id))
-        return await admin.exists(`${keyPrefix}node:${a.node.identity.id}`) === 0 && b.directory.doubtful
+        return await memberOf(admin, keyPrefix, a.node.identity.id) === undefined && b.directory.doubtful
       })
       for (const { id } of [record, young]) seen.add(await b.directory.locate(id, { fresh: true }).then(({ status }) => status, err => err.code))
       t.notOk(seen.has('orphaned'), 'nobody is an orphan')

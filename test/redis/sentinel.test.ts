@@ -50,3 +50,28 @@ t.test('a Sentinel failover in mid-traffic loses no session', async t => {
   })
   t.strictSame(a.node.ended, [])
 })
+
+t.test('nor the change that a master acknowledged and its replica never got', async t => {
+  const servers = await startSentinel(t)
+  const keyPrefix = randomPrefix()
+  const client = connectSentinel(t, servers)
+  await until('the client is ready', () => client.status === 'ready')
+  const { node, directory } = await startNode(t, client, { keyPrefix, lease: true })
+  const record = node.open()
+  const key = `${keyPrefix}session:${record.id}`
+  await directory.add(record)
+  const [master, replica] = [connect(t, servers.master), connect(t, servers.replica)]
+  await until('the replica has the record', () => replica.exists(key))
+
+  // A replica that stands still, and to which nothing is on its way.
+  servers.replica.pause()
+  await master.call('client', 'kill', 'type', 'replica')
+  node.sessions.set(record.id, { ...record, state: '"changed"' })
+  directory.changed(record.id)
+  await until('the master has the change', async () => await master.hget(key, 'state') === '"changed"')
+  await servers.master.kill()
+  servers.replica.resume()
+  await until('the replica is promoted', async () => (await replica.info('replication')).includes('role:master'))
+  await until('it has the change', async () => await replica.hget(key, 'state') === '"changed"')
+  t.strictSame(node.ended, [])
+})

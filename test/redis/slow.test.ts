@@ -3,12 +3,12 @@ import t from 'tap'
 import { newSessionId } from '../../lib/session-id.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
 import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
-import { slowRelay } from '../fixtures/slow-relay.ts'
+import { startRelay } from '../fixtures/relay.ts'
 import { until } from '../fixtures/until.ts'
 
 t.test('a way of 300 ms to Redis and back is slow, and no outage', async t => {
   const server = await startRedis(t)
-  const relay = await slowRelay(t, server.port, 150)
+  const relay = await startRelay(t, server.port, { delay: 150 })
   const keyPrefix = randomPrefix()
   const far = () => connect(t, server, { port: relay.port })
   const a = await startNode(t, far(), { keyPrefix, heartbeat: 2000, lease: true })
@@ -31,7 +31,7 @@ t.test('a way of 300 ms to Redis and back is slow, and no outage', async t => {
 
 t.test('a Redis that hangs is found out all the same, however slow it was', async t => {
   const server = await startRedis(t)
-  const relay = await slowRelay(t, server.port, 150)
+  const relay = await startRelay(t, server.port, { delay: 150 })
   const a = await startNode(t, connect(t, server, { port: relay.port }), { keyPrefix: randomPrefix(), heartbeat: 2000 })
   server.pause()
   await a.directory.add(a.node.open())

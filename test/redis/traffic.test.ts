@@ -3,6 +3,7 @@ import { countIndex } from '../../lib/redis/scripts/record-scripts.ts'
 import { newSessionId } from '../../lib/session-id.ts'
 import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { connect, countCommands, startRedis } from '../fixtures/redis.ts'
+import { memberOf } from '../fixtures/members.ts'
 import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -30,12 +31,10 @@ t.test('1,000 touches of a session cost nothing right after its write', async t 
   const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: 300 })
   const record = a.node.open()
   await a.directory.add(record)
-  const raw = connect(t, server)
-  const beats = async () => JSON.parse(await raw.get(`${keyPrefix}node:${a.node.identity.id}`) ?? '{}').beat as number
   const commands = await countCommands(server, async () => {
     for (let i = 0; i < 1000; i++) a.directory.touch(record.id)
-    const now = await beats()
-    await until('three more beats', async () => await beats() > now + 3)
+    const { beats } = a.node
+    await until('three more beats', () => a.node.beats > beats + 3)
   }, keyPrefix)
   t.strictSame(onKey(commands, `:${record.id}`), [])
   t.strictSame(onKey(commands, ':sessions').filter(([, script]) => script !== countIndex.sha && script !== countIndex.lua), [], 'the index is counted, and not written')
@@ -137,11 +136,11 @@ t.test('an owner that is known costs no read while it is up', async t => {
   const located = async () => { for (let i = 0; i < 1000; i++) t.equal((await b.directory.locate(record.id)).status, 'misrouted') }
   t.strictSame(await countCommands(server, located, keyPrefix), [])
   const fresh = await countCommands(server, () => b.directory.locate(record.id, { fresh: true }), keyPrefix)
-  t.strictSame(fresh.map(args => args[3]), [`${keyPrefix}session:${record.id}`, `${keyPrefix}node:${a.node.identity.id}`])
+  t.strictSame(fresh.map(args => args[3]), [`${keyPrefix}session:${record.id}`, `${keyPrefix}members`])
   a.node.draining = true
   a.directory.announce()
   const raw = connect(t, server)
-  await until('the drain is told', async () => JSON.parse(await raw.get(`${keyPrefix}node:${a.node.identity.id}`) ?? '{}').state === 'draining')
+  await until('the drain is told', async () => (await memberOf(raw, keyPrefix, a.node.identity.id))?.state === 'draining')
   await b.directory.locate(record.id, { fresh: true })
   const draining = await countCommands(server, () => b.directory.locate(record.id), keyPrefix)
   t.strictSame(draining.map(args => args[3]), [`${keyPrefix}session:${record.id}`], 'a draining one is looked at each time')
@@ -205,7 +204,7 @@ t.test('a storm: 2,000 orphans are claimed at once with at most 4 commands each'
   await Promise.all(records.map(record => a.directory.add(record)))
   client.disconnect()
   const raw = connect(t, server)
-  await until('the owner is gone', async () => !await raw.exists(`${keyPrefix}node:${a.node.identity.id}`))
+  await until('the owner is gone', async () => await memberOf(raw, keyPrefix, a.node.identity.id) === undefined)
   const b = await startNode(t, connect(t, server), { keyPrefix, heartbeat: CALM })
   const commands = await countCommands(server, () => Promise.all(records.map(async ({ id }) => {
     const found = await b.directory.locate(id)
@@ -215,7 +214,7 @@ t.test('a storm: 2,000 orphans are claimed at once with at most 4 commands each'
   })), keyPrefix)
   t.comment(`${commands.length} commands for ${records.length} sessions`)
   t.ok(commands.length <= 4 * records.length, `${commands.length} commands`)
-  t.ok(commands.filter(args => args[3] === `${keyPrefix}node:${a.node.identity.id}`).length <= 2, 'the dead node is looked at once or twice')
+  t.ok(commands.filter(args => args[3] === `${keyPrefix}members`).length <= 3, 'the dead node is looked at once or twice')
   t.equal(await raw.zcard(`${keyPrefix}node:${b.node.identity.id}:sessions`), 2000)
   t.equal(b.node.epochs.size, 2000)
 })

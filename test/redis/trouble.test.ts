@@ -4,6 +4,7 @@ import type { SessionDirectory } from '../../lib/directory/directory.ts'
 import { newSessionId } from '../../lib/session-id.ts'
 import { identity } from '../fixtures/directory-node.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
+import { loseMember, memberOf, takePlace } from '../fixtures/members.ts'
 import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -34,7 +35,7 @@ t.test('records that Redis lost are written again', async t => {
   await until('the new one was written', async () => await status(b.directory, late.id) === 'misrouted')
   const raw = connect(t, server)
   t.equal(await raw.zcard(`${keyPrefix}node:${a.node.identity.id}:sessions`), 1201, 'the index too')
-  t.equal(await raw.sismember(`${keyPrefix}nodes`, a.node.identity.id), 1)
+  t.ok(await memberOf(raw, keyPrefix, a.node.identity.id))
   t.equal(a.log.lines.filter(({ level }) => level === 'warn').length, 2, 'lost and regained, each said once')
 })
 
@@ -76,7 +77,7 @@ t.test('a record whose owner has not beaten yet is not orphaned after a reconnec
   await a.directory.add(record)
   client.disconnect(true)
   await until('the loss was noticed', () => b.log.lines.length === 1)
-  await connect(t, server).del(`${keyPrefix}node:${a.node.identity.id}`)
+  await loseMember(connect(t, server), keyPrefix, a.node.identity.id)
   await until('Redis answers again', () => b.log.lines.length === 2)
   await t.rejects(b.directory.locate(record.id), UNAVAILABLE)
   await until('absence is evidence again', async () => await status(b.directory, record.id) === 'orphaned')
@@ -92,7 +93,7 @@ t.test('a node that finds its own key gone writes its records again', async t =>
   await raw.flushall()
   await until('the record is back', () => raw.exists(`${keyPrefix}session:${record.id}`))
   t.ok(await raw.pttl(`${keyPrefix}session:${record.id}`) > 0)
-  t.equal(await raw.sismember(`${keyPrefix}nodes`, a.node.identity.id), 1)
+  t.ok(await memberOf(raw, keyPrefix, a.node.identity.id))
 })
 
 t.test('while Redis hangs nothing is issued, and all is done when it goes on', async t => {
@@ -208,8 +209,7 @@ t.test('a node keeps its key while it finds out whether another has its url', as
   const raw = connect(t, server)
   const id = identity('a', 'http://10.0.0.9:3000')
   // One that was killed, and beat slowly: it is watched for longer than our key lives.
-  await raw.set(`${keyPrefix}node:dead`, JSON.stringify({ url: id.url, tag: id.tag, epoch: 'x.0', state: 'up', sessions: 0, room: 1, beat: 1, heartbeat: 1000 }))
-  await raw.sadd(`${keyPrefix}nodes`, 'dead')
+  await takePlace(raw, keyPrefix, 'dead', { url: id.url, tag: id.tag, epoch: 'x.0', state: 'up', heartbeat: 1000 })
   const a = await startNode(t, connect(t, server), { keyPrefix, id })
   t.ok(a.node.beats > 2, `it has beaten ${a.node.beats} times`)
 })
@@ -222,7 +222,7 @@ t.test('what changes while a beat is on its way is told by the next, at once', a
   a.node.draining = true
   a.directory.announce()
   const raw = connect(t, server)
-  await until('the drain is told', async () => JSON.parse(await raw.get(`${keyPrefix}node:${a.node.identity.id}`) ?? '{}').state === 'draining')
+  await until('the drain is told', async () => (await memberOf(raw, keyPrefix, a.node.identity.id))?.state === 'draining')
 })
 
 t.test('down at the start: a node that finds its id taken stops', async t => {
@@ -245,11 +245,11 @@ t.test('a node whose key another process took over stops', async t => {
   const keyPrefix = randomPrefix()
   const a = await startNode(t, connect(t, server), { keyPrefix, id: identity('a') })
   const raw = connect(t, server)
-  await raw.set(`${keyPrefix}node:a`, JSON.stringify({ tag: 'x', epoch: 'another', beat: 1 }))
+  await takePlace(raw, keyPrefix, 'a', { tag: 'x', epoch: 'another' })
   await until('it is superseded', () => a.node.supersededBy)
   t.equal(a.node.supersededBy, 'another')
   t.equal(await a.directory.stop([], 500), 0)
-  t.match(await raw.get(`${keyPrefix}node:a`), 'another', 'the other\'s key is left alone')
+  t.match(await memberOf(raw, keyPrefix, 'a'), { epoch: 'another' }, 'the other\'s place is left alone')
 })
 
 t.test('a record that names another owner ends the local session', async t => {
@@ -260,7 +260,7 @@ t.test('a record that names another owner ends the local session', async t => {
   await a.directory.add(record)
   const raw = connect(t, server)
   await raw.hset(`${keyPrefix}session:${record.id}`, 'node', 'b', 'epoch', 'x')
-  await raw.del(`${keyPrefix}node:${a.node.identity.id}`)
+  await loseMember(raw, keyPrefix, a.node.identity.id)
   await until('the session ended', () => a.node.ended.length > 0)
   t.strictSame(a.node.ended, [[record.id, 'taken']])
   t.equal(await raw.hget(`${keyPrefix}session:${record.id}`, 'node'), 'b', 'the record is not ours to touch')

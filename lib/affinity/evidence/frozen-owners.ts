@@ -3,7 +3,7 @@ import { BEATS } from '../../beats.ts'
 import type { Forwarder } from '../forwarding/forwarder.ts'
 import type { Way } from '../forwarding/way.ts'
 
-export interface FrozenOwnersParts {
+interface FrozenOwnersParts {
   forwarder: Pick<Forwarder, 'ways' | 'answers' | 'shut' | 'open'>
   /** Milliseconds. */
   beat: number

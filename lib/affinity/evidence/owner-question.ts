@@ -1,4 +1,5 @@
-import { PROOF, SESSIONS, UNRECORDED, UNVERIFIED } from '../../http/between-nodes.ts'
+import { DEFAULT_ENDPOINT } from '../../endpoint-name.ts'
+import { ENDPOINT, PROOF, SESSIONS, UNRECORDED, UNVERIFIED } from '../../http/between-nodes.ts'
 import { PATHS } from '../../http/internal-paths.ts'
 import type { Proofs } from '../../security/proofs.ts'
 import { sessionDigest } from '../../session-id.ts'
@@ -32,6 +33,8 @@ export interface Question {
   ids: string[]
   /** The sessions have no record. */
   unrecorded: boolean
+  /** The name of the one whose sessions they are; whoever holds them for another does not hold them. Absent: the default one. */
+  endpoint?: string
   /** Whether the owner is of format 0: then its answers need no proof. */
   old: boolean
 }
@@ -42,13 +45,14 @@ export async function askOwner (proofs: Proofs, question: Question, bound = BOUN
   return first.said === 'silence' ? askOnce(proofs, question, bound) : first
 }
 
-async function askOnce (proofs: Proofs, { url, ids, unrecorded, old }: Question, bound: number): Promise<Said> {
+async function askOnce (proofs: Proofs, { url, ids, unrecorded, endpoint = DEFAULT_ENDPOINT, old }: Question, bound: number): Promise<Said> {
   const sessions = old ? ids : ids.map(sessionDigest)
   const proof = proofs.make({ purpose: 'question', url, method: 'GET', sessions })
   if (proof === undefined) return { said: 'nothing', error: new Error('this node has no secret yet: Redis did not answer since it started') }
   const headers = {
     [PROOF]: proof,
     ...(old ? { 'mcp-session-id': ids[0]! } : { [SESSIONS]: sessions.join(',') }),
+    ...(endpoint !== DEFAULT_ENDPOINT && { [ENDPOINT]: endpoint }),
     ...(unrecorded && { [UNRECORDED]: '1' })
   }
   const heard = await ask(new URL(PATHS.owner, url), headers, bound)

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import { BEATS } from '../../beats.ts'
+import type { Counting } from '../../counters.ts'
 import { Recent } from '../../bounds/recent.ts'
 import type { OwnerFacts, SessionRecord } from '../../directory/record.ts'
 import type { Question, Said } from './owner-question.ts'
@@ -27,7 +28,9 @@ export type Standing =
   /** Nobody knows: something answers at its url that is no proof of it, or it could not be asked. */
   | { owner: 'uncertain', error: Error }
 
-export interface OwnersParts {
+interface OwnersParts {
+  /** The name of the one whose sessions are asked about: a no for one endpoint says nothing of another. */
+  endpoint: string
   /** This node's url: whoever had it before is gone. */
   own: string | undefined
   ask: (question: Question) => Promise<Said>
@@ -35,8 +38,7 @@ export interface OwnersParts {
   life: number
   /** Milliseconds for which answers without proof keep others from taking over, at a url where the owner never reached itself. */
   unprovenTimeout: number
-  /** Counts owners that were given up though something answered at their url. */
-  disbelieved: { count: number }
+  counters: Counting<'disbelieved'>
   log: Pick<FastifyBaseLogger, 'warn'>
 }
 
@@ -54,14 +56,14 @@ export class Owners {
   /** Urls where nobody was a moment ago, which is believed without asking: all sessions of a node are wanted at once. */
   readonly #absent: Recent
   readonly #unclear = new LRUCache<string, Unclear>({ max: REMEMBERED, dispose: ({ timer }) => clearTimeout(timer) })
-  /** Sessions without a record that nobody had a moment ago. */
+  /** Sessions without a record that a node, by its url, did not have a moment ago. */
   readonly #nowhere = new Recent(REMEMBERED, ABSENCE)
   /** Nodes whose writes to the directory were in doubt when they answered. */
   readonly #doubtful: Recent
 
   constructor (parts: OwnersParts) {
     this.#parts = parts
-    this.#absent = new Recent(REMEMBERED, Math.min(ABSENCE, parts.life / BEATS.key))
+    this.#absent = new Recent(REMEMBERED, Math.min(ABSENCE, parts.life / BEATS.place))
     this.#doubtful = new Recent(REMEMBERED, parts.life)
   }
 
@@ -69,7 +71,7 @@ export class Owners {
   async recorded ({ id, node, epoch, url, owner = BEFORE }: SessionRecord): Promise<Standing> {
     if (url === undefined || url === this.#parts.own) return { owner: 'gone' }
     const old = owner.format === 0
-    const question: Question = { url, ids: [id], unrecorded: false, old }
+    const question: Question = { url, ids: [id], unrecorded: false, endpoint: this.#parts.endpoint, old }
     const said = await this.#ask(question)
     if (said.said === 'nobody' || said.said === 'silence') return { owner: 'gone' }
     if (said.said === 'nothing') return { owner: 'uncertain', error: said.error }
@@ -89,8 +91,9 @@ export class Owners {
    * `beats`: whether that node is alive, so that its own word is needed.
    */
   async unrecorded (id: string, { id: node, url, format, beats }: { id: string, url: string, format: number, beats: () => Promise<boolean> }): Promise<Standing> {
-    if (this.#nowhere.has(id)) return { owner: 'gone' }
-    const question: Question = { url, ids: [id], unrecorded: true, old: format === 0 }
+    const here = `${id} ${url}`
+    if (this.#nowhere.has(here)) return { owner: 'gone' }
+    const question: Question = { url, ids: [id], unrecorded: true, endpoint: this.#parts.endpoint, old: format === 0 }
     const said = await this.#ask(question)
     if (said.said === 'nothing') return { owner: 'uncertain', error: said.error }
     const key = `${url} unrecorded`
@@ -98,7 +101,7 @@ export class Owners {
       this.#unclear.delete(key)
       if (said.doubtful) this.#doubtful.add(url)
       if (Object.hasOwn(said.held, id)) return { owner: 'holds', url }
-      this.#nowhere.add(id)
+      this.#nowhere.add(here)
       return { owner: 'gone' }
     }
     if (said.said !== 'unverified' && !await beats()) return { owner: 'gone' }
@@ -112,7 +115,7 @@ export class Owners {
   }
 
   #takenForGone (node: string, error: Error): Standing {
-    this.#parts.disbelieved.count++
+    this.#parts.counters.disbelieved++
     this.#parts.log.warn({ owner: node, err: error }, 'the owner of mcp sessions is taken for gone, though something that is no proof of it answers at its url')
     return { owner: 'gone' }
   }

@@ -9,7 +9,7 @@ import type { Heard } from './question.ts'
 /** Milliseconds for a connection, and for the answer. */
 const BOUND = 1000
 
-export interface SelfCheckParts {
+interface SelfCheckParts {
   node: NodeIdentity
   /** Milliseconds between two tries. */
   interval: number

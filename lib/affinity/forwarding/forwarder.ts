@@ -27,7 +27,7 @@ export class Forwarder {
   readonly #streams: OwnerPools
   readonly #open = new Set<Relay>()
   readonly #ways = new Map<string, Way>()
-  #leaving = false
+  #endingStreams = false
 
   /** `proofs`: for the other nodes, that this is one of them. `connectTimeout` in milliseconds. */
   constructor ({ tag, unsent, proofs, connectTimeout = BOUND }: { tag: string, unsent: Unsent, proofs?: Proofs, connectTimeout?: number }) {
@@ -50,7 +50,7 @@ export class Forwarder {
       const proof = this.#proofs?.make(hopTo(url, request))
       const relay = new Relay(reply, this.#unsent, {
         ...options,
-        leaving: () => stream && this.#leaving,
+        ending: () => stream && this.#endingStreams,
         proven: answer => proof === undefined ? undefined : isReceipt(this.#proofs!, answer[PROOF], proof)
       }, way, forwarded => {
         this.#tidy(url, way)
@@ -74,7 +74,7 @@ export class Forwarder {
       owner.dispatch({
         method: request.method,
         path: targetOf(request.originalUrl),
-        headers: proof === undefined ? requestFields(request, this.#tag) : [PROOF, proof, ...requestFields(request, this.#tag)],
+        headers: proof === undefined ? requestFields(request, this.#tag, options.endpoint) : [PROOF, proof, ...requestFields(request, this.#tag, options.endpoint)],
         body: request.body as Buffer | undefined ?? null
       }, relay)
     })
@@ -113,7 +113,7 @@ export class Forwarder {
 
   /** Ends the streams that come from other nodes, and those that open from now on: their clients open them again elsewhere. */
   endStreams (): void {
-    this.#leaving = true
+    this.#endingStreams = true
     for (const relay of this.#open) relay.endStream()
   }
 

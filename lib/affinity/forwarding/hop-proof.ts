@@ -6,7 +6,7 @@ import { PROOF } from '../../http/between-nodes.ts'
 const RECEIVED = 'received'
 
 /** A request that is passed on, as the node that gets it sees it. */
-export interface Hop { method?: string | undefined, headers: IncomingHttpHeaders }
+interface Hop { method?: string | undefined, headers: IncomingHttpHeaders }
 
 /** A hop to the node at `url`. */
 export function hopTo (url: string, { method = '', headers }: Hop): Proven {

@@ -29,12 +29,16 @@ export interface AnswerHead {
 }
 
 export interface ForwardOptions {
+  /** The name of the one whose request it is. Default: the default one. */
+  endpoint?: string
   /** Whether the caller does not want the answer passed on. */
   decline: (answer: AnswerHead) => boolean
   /** SSE frames that end a stream which the owner broke off, unless its client can resume it; '' for none. */
   lastWords: () => string
   /** Whether a stream of events is to end as soon as it has begun. Default: it is not. */
-  leaving?: () => boolean
+  ending?: () => boolean
+  /** The WWW-Authenticate of an answer, where it needs another than the present one. Default: as it comes. */
+  challenged?: ((status: number, present: unknown) => string | undefined) | undefined
   /** Whether an answer with these header fields comes from a node of ours. Default: nobody can say. */
   proven?: (headers: IncomingHttpHeaders) => boolean | undefined
 }
@@ -98,13 +102,16 @@ export class Relay implements Dispatcher.DispatchHandler, Awaited {
     const proven = (): boolean | undefined => this.#options.proven?.(headers)
     if (this.#options.decline({ status, headers, proven })) return this.#decline(controller, status, proven())
     const stream = isPlainEventStream(headers)
-    this.#raw.writeHead(status, answerFields(this.#reply, headers))
+    const fields = answerFields(this.#reply, headers)
+    const challenge = this.#options.challenged?.(status, fields['www-authenticate'])
+    if (challenge !== undefined) fields['www-authenticate'] = challenge
+    this.#raw.writeHead(status, fields)
     this.#reply.hijack()
     this.#begun = true
     if (!stream) return
     this.#events = new RelayedEvents()
     this.#raw.flushHeaders()
-    if (this.#options.leaving?.() === true) this.endStream()
+    if (this.#options.ending?.() === true) this.endStream()
   }
 
   #decline (controller: Controller, status: number, proven: boolean | undefined): void {

@@ -1,12 +1,14 @@
 import { LRUCache } from 'lru-cache'
 import { BEATS } from '../../beats.ts'
 import { FORMAT } from '../../format.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
 import type { SessionRecord } from '../../directory/record.ts'
-import { mayRemove } from '../../directory/remover.ts'
+import type { Trails } from '../../directory/trails.ts'
+import { mayRemove, removerKey } from '../../directory/remover.ts'
 import type { Remover } from '../../directory/remover.ts'
 import { NoAnswer } from '../link/bounded.ts'
 import { CloseSet } from '../nodes/close-set.ts'
-import type { Doubt } from '../nodes/doubt.ts'
+import type { Doubt } from '../../shared-directory/doubt.ts'
 import type { Keys } from '../keys.ts'
 import type { Call, Link } from '../link/link.ts'
 import type { RecordReader } from '../finding/record-reader.ts'
@@ -25,16 +27,20 @@ export class Removals {
   readonly #keys: Keys
   readonly #reader: RecordReader
   readonly #doubt: Doubt
+  readonly #node: Pick<NodeIdentity, 'id'>
+  readonly #trails: Pick<Trails, 'note'>
   readonly #queue = new Map<string, Removal>()
   /** What was applied lately: a Redis that comes back empty has forgotten the close set too. */
   readonly #applied = new LRUCache<string, { removal: Removal, told: string[], beat: number }>({ max: QUEUE })
   #beats = 0
 
-  constructor (parts: { link: Link, keys: Keys, reader: RecordReader, doubt: Doubt }) {
+  constructor (parts: { link: Link, keys: Keys, reader: RecordReader, doubt: Doubt, node: Pick<NodeIdentity, 'id'>, trails: Pick<Trails, 'note'> }) {
     this.#link = parts.link
     this.#keys = parts.keys
     this.#reader = parts.reader
     this.#doubt = parts.doubt
+    this.#node = parts.node
+    this.#trails = parts.trails
   }
 
   /**
@@ -44,8 +50,10 @@ export class Removals {
   async remove (id: string, by: Remover): Promise<'removed' | 'unknown' | 'queued'> {
     const removal = { id, by }
     try {
-      const outcome = await this.#apply(removal, await this.#reader.read(id, by === 'any' ? '' : by.principal))
+      const outcome = await this.#apply(removal, await this.#reader.read(id, by !== 'any' && 'principal' in by ? by.principal : ''))
       if (outcome === 'told') throw unavailable('the record of the session is for newer versions of fastify-mcp-sticky; its owner is told, if it lives')
+      // Its owner may be gone, and would say it too.
+      if (outcome === 'removed') this.#trails.note(id, { what: 'ended', at: Date.now(), node: this.#node.id, reason: 'requested' })
       return outcome
     } catch (err) {
       if (!(err instanceof NoAnswer || isRefusal(err))) throw err
@@ -124,5 +132,5 @@ export class Removals {
 }
 
 function keyOf ({ id, by }: Removal): string {
-  return `${id} ${by === 'any' ? 'any' : `by ${by.principal}`}`
+  return `${id} ${removerKey(by)}`
 }

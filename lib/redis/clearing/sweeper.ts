@@ -1,10 +1,11 @@
 import { FORMAT } from '../../format.ts'
+import type { Trails } from '../../directory/trails.ts'
 import type { NodeIdentity } from '../../directory/node.ts'
 import type { Log } from '../link/availability.ts'
 import { NoAnswer } from '../link/bounded.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
-import { addMembers, deleteKey, readNode, removeMembers } from '../scripts/node-scripts.ts'
+import { deleteKey } from '../scripts/node-scripts.ts'
 import { pageIdle, sweepRecord, takeSweep, trimIdle } from '../scripts/sweep-scripts.ts'
 import { isOfAnotherType } from '../link/unreadable.ts'
 
@@ -12,19 +13,25 @@ import { isOfAnotherType } from '../link/unreadable.ts'
 const WORK = 500
 
 /** The nodes that have, or had, sessions, and which of them live. */
-export interface SweptNodes { ids: string[], live: ReadonlyMap<string, { epoch: string }> }
+interface SweptNodes { ids: string[], live: ReadonlyMap<string, { epoch: string }> }
 
 export interface SweeperOptions {
   link: Link
   keys: Keys
   node: Pick<NodeIdentity, 'id' | 'epoch'>
   log: Log
-  /** For how long nobody has asked for a session that is swept, in milliseconds. */
-  after: number
+  /** For how long nobody has asked for a session that is swept, in milliseconds; Infinity: none is. */
+  readonly after: number
   /** Milliseconds between two rounds. */
   interval: number
   /** Asked in each turn of the node that sweeps. */
   nodes: () => Promise<SweptNodes>
+  /** Forgets a node of which nothing is left, unless it lives. */
+  forget: (id: string) => Promise<void>
+  /** Hears of the sessions that are swept. */
+  trails?: Pick<Trails, 'note'>
+  /** A round is over. */
+  swept?: () => Promise<void>
   /** While there is some, that a node's key is absent is no evidence. */
   doubt: { readonly left: number }
   /** Index entries that a turn looks at; a node counts as one. Default 500. */
@@ -58,13 +65,14 @@ export class Sweeper {
    */
   async turn (): Promise<{ swept: number }> {
     const { log, doubt, node } = this.#options
-    if (this.#busy || doubt.left > 0 || performance.now() < this.#due) return { swept: 0 }
+    if (this.#options.after === Infinity || this.#busy || doubt.left > 0 || performance.now() < this.#due) return { swept: 0 }
     this.#busy = true
     const count = { swept: 0 }
     try {
       if (await this.#ours()) {
         await this.#look()
         await this.#work(count)
+        if (this.#visits.length === 0) await this.#options.swept?.()
       } else this.#visits = []
     } catch (err) {
       // The rest is for the next round.
@@ -119,6 +127,7 @@ export class Sweeper {
     const outcomes = await link.all(ids.map(id => ({ script: sweepRecord, key: keys.session(id), args })))
     const done = (wanted: number) => ids.filter((_, i) => outcomeOf(outcomes[i]!) === wanted)
     const [swept, stale] = [done(1), done(-1)]
+    for (const id of swept) this.#options.trails?.note(id, { what: 'ended', at: Date.now(), node: visit.node, reason: 'node_lost' })
     const gone = [...swept, ...stale]
     visit.stay += ids.length - gone.length
     const left = gone.length === 0 ? size : await link.run(trimIdle, index, [String(after), ...gone])
@@ -132,15 +141,12 @@ export class Sweeper {
     return epoch.slice(0, epoch.lastIndexOf('.') + 1) || epoch
   }
 
-  /** Forgets a dead node that has nothing left. It may be coming back at this moment: then it must stay where the others find it. */
+  /** Forgets a dead node that has nothing left. */
   async #retire (id: string): Promise<void> {
-    const { link, keys, node, doubt } = this.#options
-    const absent = async () => await link.run(readNode, keys.node(id)) === null
-    if (id === node.id || this.#live.has(id) || doubt.left > 0 || !await absent()) return
+    const { link, keys, node, doubt, forget } = this.#options
+    if (id === node.id || this.#live.has(id) || doubt.left > 0) return
     await link.run(deleteKey, keys.close(id))
-    await link.run(removeMembers, keys.nodes, [id])
-    // A node sets its key first and puts its id into the set then: if we took that out, the key is there.
-    if (!await absent()) await link.run(addMembers, keys.nodes, ['', id])
+    await forget(id)
   }
 }
 

@@ -14,14 +14,14 @@ const OWNER_LOST = JSON.stringify({
 })
 
 /** Another incarnation has taken the session's events over: nothing of this one is stored any more. */
-export class EventsTakenError extends Error {
+class EventsTakenError extends Error {
   constructor () {
     super('another incarnation of the session has taken its events over')
   }
 }
 
 /** One event on its way into the log. */
-export interface Append {
+interface Append {
   /** Names the producer. */
   token: string
   /** Of the producer's own; an event that is sent again has the same. */
@@ -41,7 +41,7 @@ export interface Append {
 /** Bytes of all that was ever appended, and of what of it is known to be gone, as the scripts count them. */
 export interface LogSize { total: number, gone: number }
 
-export interface EventLogOptions {
+interface EventLogOptions {
   link: Link
   unreadable: Unreadable
   /** Most entries a key has. */

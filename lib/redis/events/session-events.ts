@@ -4,7 +4,7 @@ import { OpenRequests } from './open-requests.ts'
 import { checkStream, eventId, placeOf, scopeOf, type EventPlace } from './event-ids.ts'
 import type { EventLog, LogSize } from './event-log.ts'
 
-export interface StoredEventsParts {
+interface StoredEventsParts {
   log: EventLog
   key: string
   sessionId: string

@@ -1,4 +1,4 @@
-import { Gather } from '../keeping/gather.ts'
+import { Gather } from '../../bounds/gather.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
 import type { NodeRegistry } from '../nodes/node-registry.ts'

@@ -2,31 +2,34 @@ import type { Location } from '../../directory/directory.ts'
 import type { NodeIdentity } from '../../directory/node.ts'
 import type { SessionRecord } from '../../directory/record.ts'
 import type { Remover } from '../../directory/remover.ts'
-import type { Doubt } from '../nodes/doubt.ts'
+import type { Doubt } from '../../shared-directory/doubt.ts'
 import type { NodeRegistry } from '../nodes/node-registry.ts'
-import { misrouted, type OwnerCache } from './owner-cache.ts'
+import { tagOf } from '../../session-id.ts'
+import { misrouted, type OwnerCache } from '../../shared-directory/owner-cache.ts'
 import type { RecordReader } from './record-reader.ts'
 import { mayRemove } from '../../directory/remover.ts'
 import { unavailable } from '../link/unavailable.ts'
 
-export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, owners: OwnerCache }
+/** `tags`: the table of tags, which tells whom to ask for what has no record. */
+export interface LocateParts { node: NodeIdentity, reader: RecordReader, registry: NodeRegistry, doubt: Doubt, ownerCache: OwnerCache, tags: { refresh: () => Promise<void> } }
 
 /** `by`: who asks. `fresh`: forget what is remembered. `discarding`: we are about to delete its record. `closing`: who has asked for its end, which has not come yet. */
-export interface How { by?: string | undefined, fresh: boolean, discarding: boolean, closing: Remover[] }
+interface How { by?: string | undefined, fresh: boolean, discarding: boolean, closing: Remover[] }
 
 /**
  * Where an id stands that is not local.
  * @throws DirectoryUnavailableError, NoAnswer
  */
 export async function locate (parts: LocateParts, id: string, how: How): Promise<Location> {
-  const { registry, doubt, owners } = parts
-  if (how.fresh) owners.forget(id)
-  const remembered = owners.find(id, () => registry.latest(), doubt.left === 0)
-  if (remembered?.standing === 'up') return remembered.owner
+  const { registry, doubt, ownerCache, tags } = parts
+  if (how.fresh) ownerCache.forget(id)
+  const remembered = ownerCache.find(id, () => registry.latest(), doubt.left === 0)
+  if (remembered?.sure === true) return remembered.owner
   try {
     const location = await look(parts, id, how)
-    if (location.status === 'misrouted') owners.remember(location)
-    else owners.forget(id)
+    if (location.status === 'misrouted') ownerCache.remember(location)
+    else ownerCache.forget(id)
+    if (location.status === 'unknown' && tagOf(id) !== undefined) await tags.refresh()
     return location
   } catch (err) {
     // Nothing better is to be had.

@@ -1,12 +1,13 @@
-import { shortId, tagOf } from '../../session-id.ts'
+import { sessionName, tagOf } from '../../session-id.ts'
 import { Limiter } from '../../bounds/limiter.ts'
 import { Recent } from '../../bounds/recent.ts'
+import type { TagTable } from '../../directory/tag-table.ts'
 import type { SessionRecord } from '../../directory/record.ts'
-import type { Doubt } from '../nodes/doubt.ts'
+import type { Doubt } from '../../shared-directory/doubt.ts'
 import { IndexLook } from './index-look.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
-import { MissBudgets } from './miss-budgets.ts'
+import { MissBudgets } from '../../shared-directory/miss-budgets.ts'
 import type { NodeRegistry } from '../nodes/node-registry.ts'
 import { fromHash } from '../record-hash.ts'
 import { readRecord } from '../scripts/record-scripts.ts'
@@ -28,6 +29,7 @@ export class RecordReader {
   readonly #link: Link
   readonly #keys: Keys
   readonly #registry: NodeRegistry
+  readonly #tags: Pick<TagTable, 'latest'>
   readonly #doubt: Doubt
   readonly #unreadable: Unreadable
   readonly #reading = new Map<string, Promise<SessionRecord | undefined>>()
@@ -39,10 +41,11 @@ export class RecordReader {
   readonly #turnsOfKnown = new Limiter(AT_A_TIME)
   readonly #turnsOfOthers = new Limiter(AT_A_TIME)
 
-  constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, doubt: Doubt, unreadable: Unreadable, budgets?: MissBudgets }) {
+  constructor (parts: { link: Link, keys: Keys, registry: NodeRegistry, tags: Pick<TagTable, 'latest'>, doubt: Doubt, unreadable: Unreadable, budgets?: MissBudgets }) {
     this.#link = parts.link
     this.#keys = parts.keys
     this.#registry = parts.registry
+    this.#tags = parts.tags
     this.#doubt = parts.doubt
     this.#unreadable = parts.unreadable
     this.#budgets = parts.budgets ?? new MissBudgets()
@@ -72,7 +75,7 @@ export class RecordReader {
 
   /** The record as it stands, whatever is remembered. */
   async fresh (id: string): Promise<SessionRecord | undefined> {
-    const what = `the record of the session ${shortId(id)}`
+    const what = `the record of the session ${sessionName(id)}`
     const fields = await this.#unreadable.orAbsent<unknown[]>(what, this.#link.run(readRecord, this.#keys.session(id)), [])
     const record = fromHash(id, fields)
     if (record === undefined && fields.length > 0) this.#unreadable.found(what)
@@ -80,8 +83,7 @@ export class RecordReader {
   }
 
   async #readOnce (id: string, tag: string, by: string): Promise<SessionRecord | undefined> {
-    const alive = await this.#registry.alive()
-    const known = this.#registry.lastSeen(tag) !== undefined || [...alive.values()].some(node => node.tag === tag)
+    const known = this.#tags.latest().has(tag) || await this.#registry.knows(tag)
     const turns = known ? this.#turnsOfKnown : this.#turnsOfOthers
     const asked = performance.now()
     const read = await turns.run(() => this.#spend(id, by, known))

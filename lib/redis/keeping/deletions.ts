@@ -12,7 +12,7 @@ const DISCARDS = 100_000
 /** Not `max`: that makes the room for all of them beforehand, 2.7 MB. */
 const ROOM = { maxSize: DISCARDS, sizeCalculation: () => 1 }
 
-export interface DeletionsParts {
+interface DeletionsParts {
   link: Pick<Link, 'ready'>
   records: Pick<OwnRecords, 'drop' | 'unlist'>
   /** Somebody asked for the end of a session that others have by now, or may have as well. False: they can't be told yet. */

@@ -1,7 +1,7 @@
 import type { LocalNode } from '../../directory/directory.ts'
 import type { NewRecord } from '../../directory/record.ts'
 import type { Link } from '../link/link.ts'
-import type { Changes } from './changes.ts'
+import type { Changes } from '../../shared-directory/changes.ts'
 import type { Deletions } from './deletions.ts'
 import type { OwnRecords, Released, Update } from './own-records.ts'
 import type { Writes } from './writes.ts'
@@ -13,7 +13,7 @@ const BATCH = 500
 /** A session that leaves; `unheard`: Redis was told to release it, and did not answer. */
 interface Leaving { record: NewRecord | undefined, changed: boolean, unheard: boolean }
 
-export interface HandOverParts {
+interface HandOverParts {
   link: Pick<Link, 'ready'>
   records: Pick<OwnRecords, 'giveUp'>
   local: Pick<LocalNode, 'record'>

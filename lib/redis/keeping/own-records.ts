@@ -1,7 +1,7 @@
 import { ADOPTION_PAUSES } from '../../directory/adoption-pauses.ts'
 import type { NodeIdentity } from '../../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../../directory/record.ts'
-import { Gather } from './gather.ts'
+import { Gather } from '../../bounds/gather.ts'
 import type { Keys } from '../keys.ts'
 import type { Call, Link } from '../link/link.ts'
 import { changeable, formerOwnerFields, ownerFields, toHash } from '../record-hash.ts'
@@ -10,7 +10,7 @@ import { addRecord, claimRecord, dropRecord, releaseRecord, renewRecord, touchIn
 /** The index outlives its node, for listing and for whoever cleans up: 30 days. */
 export const INDEX_LIFE = String(30 * 24 * 3600 * 1000)
 
-export interface OwnRecordsParts {
+interface OwnRecordsParts {
   link: Link
   keys: Keys
   node: NodeIdentity
@@ -20,7 +20,7 @@ export interface OwnRecordsParts {
   onFailed: (err: unknown) => void
 }
 
-export interface Write {
+interface Write {
   /** `taken`: another owner's record has this id, or it is released. */
   outcome: Promise<'written' | 'taken' | 'failed'>
   /** The epoch that is written. */
@@ -33,7 +33,7 @@ export interface Write {
 export interface Update { id: string, changes?: NewRecord | undefined }
 
 /** What renewing found, by id, and the epoch that was written. An id may be both kept and failed: its record was renewed, and its place in the index was not. */
-export interface Renewed { epoch: string, kept: string[], taken: string[], absent: string[], failed: string[] }
+interface Renewed { epoch: string, kept: string[], taken: string[], absent: string[], failed: string[] }
 
 /** The renewal of some records. */
 export interface Renewal {
@@ -43,13 +43,13 @@ export interface Renewal {
 }
 
 /** Whether our index has a session, and when the Redis client is done with that, however late. */
-export interface Indexed { indexed: boolean, settled: Promise<unknown> }
+interface Indexed { indexed: boolean, settled: Promise<unknown> }
 
 /** A session that has ended; `asked`: because somebody asked for it. */
-export interface Ended { id: string, asked: boolean }
+interface Ended { id: string, asked: boolean }
 
 /** What deleting found, by id: all that are dealt with, and those among them that others have, or may have. */
-export interface Dropped { done: string[], others: string[] }
+interface Dropped { done: string[], others: string[] }
 
 /** What giving up found, by id. */
 export interface Released { released: string[], absent: string[], failed: string[] }

@@ -1,14 +1,14 @@
 import type { LocalNode } from '../../directory/directory.ts'
 import type { NewRecord } from '../../directory/record.ts'
 import type { Remover } from '../../directory/remover.ts'
-import { Changes } from './changes.ts'
+import { Changes } from '../../shared-directory/changes.ts'
 import type { CloseSet } from '../nodes/close-set.ts'
 import { Deletions } from './deletions.ts'
-import { Gather } from './gather.ts'
+import { Gather } from '../../bounds/gather.ts'
 import { HandOver } from './hand-over.ts'
 import type { Link } from '../link/link.ts'
 import type { OwnRecords } from './own-records.ts'
-import { TouchThrottle } from './touch-throttle.ts'
+import { TouchThrottle } from '../../shared-directory/touch-throttle.ts'
 import { Writes, type Written } from './writes.ts'
 
 /** Initialize waits for its record this long, in milliseconds. */
@@ -18,7 +18,7 @@ const BATCH = 500
 /** Whether a local session is still ours; `unanswered`: unknown. */
 export type Reclaimed = 'kept' | 'lost' | 'unanswered'
 
-export interface KeeperParts {
+interface KeeperParts {
   link: Pick<Link, 'ready'>
   records: Pick<OwnRecords, 'write' | 'renew' | 'drop' | 'giveUp' | 'index' | 'unlist'>
   closeSet: Pick<CloseSet, 'tryRead'>
@@ -41,7 +41,7 @@ export class RecordKeeper {
   readonly #touches = new TouchThrottle()
   readonly #changes: Changes
   readonly #reclaims = new Gather<Reclaimed>(ids => this.#reclaim(ids))
-  /** Sessions whose record is to be renewed, or written if it is missing. */
+  /** Sessions whose record is to be renewed, or written if it is absent. */
   readonly #due = new Set<string>()
   readonly #handOver: HandOver
   readonly #writes: Writes
@@ -102,9 +102,13 @@ export class RecordKeeper {
     await this.#deletions.settled(Infinity, [id])
   }
 
-  /** Every record may be gone, or of an older epoch: look after all of them. */
+  /** Every record may be gone, of an older epoch, or without what was written last: look after all of them. */
   verifyAll (): void {
-    for (const id of this.#local.ids()) this.#due.add(id)
+    for (const id of this.#local.ids()) {
+      this.#due.add(id)
+      // A replica that was promoted may have the record, and not the change that its master acknowledged.
+      this.#changes.giveBack(id)
+    }
   }
 
   discard (id: string, by?: Remover): void {
@@ -119,7 +123,7 @@ export class RecordKeeper {
   }
 
   /** Who has asked for the end of a session whose record is about to be deleted. */
-  closing (id: string): Remover[] {
+  removersOf (id: string): Remover[] {
     const by = this.#deletions.askedBy(id)
     return by === undefined ? [] : [by]
   }

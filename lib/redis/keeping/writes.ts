@@ -1,12 +1,12 @@
 import type { LocalNode } from '../../directory/directory.ts'
 import type { NewRecord } from '../../directory/record.ts'
 import type { CloseSet } from '../nodes/close-set.ts'
-import type { Changes } from './changes.ts'
+import type { Changes } from '../../shared-directory/changes.ts'
 import type { Deletions } from './deletions.ts'
 import type { OwnRecords, Update } from './own-records.ts'
-import type { TouchThrottle } from './touch-throttle.ts'
+import type { TouchThrottle } from '../../shared-directory/touch-throttle.ts'
 
-export interface WritesParts {
+interface WritesParts {
   records: Pick<OwnRecords, 'write' | 'renew'>
   closeSet: Pick<CloseSet, 'tryRead'>
   local: Pick<LocalNode, 'has' | 'record' | 'kept'>
@@ -47,7 +47,7 @@ export class Writes {
     return await outcome !== 'failed'
   }
 
-  /** Renews records, with what has changed of their sessions, and writes those again that are missing. */
+  /** Renews records, with what has changed of their sessions, and writes those again that are absent. */
   async renew (ids: string[]): Promise<Written> {
     const { records, local, touches, changes, deletions, onEnd } = this.#parts
     const updates = ids.map(id => this.#update(id))

@@ -1,5 +1,5 @@
 /** What a breaker tells when it opens and closes. */
-export interface BreakerEvents {
+interface BreakerEvents {
   opened: (why: string) => void
   /** `outage`: for how many milliseconds it was open. */
   closed: (outage: number) => void

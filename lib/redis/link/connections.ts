@@ -1,6 +1,6 @@
 import { isCluster, type ClusterClient, type ClusterNode, type RedisClient } from '../client.ts'
 
-export interface ConnectionEvents {
+interface ConnectionEvents {
   /** A connection ended: to the named master of a Cluster, or (undefined) of the whole client. */
   closed: (master: string | undefined) => void
   /** A connection was made, likewise. */

@@ -20,7 +20,7 @@ export interface LinkEvents {
 }
 
 /** A command on its way. */
-export interface Issued {
+interface Issued {
   /** Settles within the bound. */
   answer: Promise<unknown>
   /** Resolves when the client has an answer or has given up, however late. */

@@ -1,11 +1,23 @@
 import type { Keys } from '../keys.ts'
 import type { Call, Link } from '../link/link.ts'
-import { addMembers, deleteKey, readMembers, removeMembers } from '../scripts/node-scripts.ts'
+import { addToSet, deleteKey, readSet, removeFromSet } from '../scripts/node-scripts.ts'
 import type { Unreadable } from '../link/unreadable.ts'
 
 /** A node that doesn't look for a day is gone. */
 const LIFE = 24 * 3600 * 1000
 const BATCH = 1000
+
+/** What is no id of a session. */
+const DRAIN = '*drain '
+
+/** The entry that asks the incarnation of this epoch to drain. One that has started since is not meant. */
+export function drainEntry (epoch: string): string {
+  return DRAIN + epoch.slice(0, epoch.lastIndexOf('.'))
+}
+
+export function isDrainEntry (entry: string): boolean {
+  return entry.startsWith(DRAIN)
+}
 
 /** A node's close set: ids of sessions that somebody asked to end, on another node. */
 export class CloseSet {
@@ -29,11 +41,11 @@ export class CloseSet {
 
   /** What adds an id. */
   adding (id: string): Call {
-    return { script: addMembers, key: this.#key, args: [String(LIFE), id] }
+    return { script: addToSet, key: this.#key, args: [String(LIFE), id] }
   }
 
   async read (): Promise<string[]> {
-    const members = this.#link.run(readMembers, this.#key) as Promise<string[]>
+    const members = this.#link.run(readSet, this.#key) as Promise<string[]>
     return await (this.#unreadable?.orAbsent(`the close set of the node ${this.#node}`, members, []) ?? members)
   }
 
@@ -43,7 +55,7 @@ export class CloseSet {
   }
 
   async remove (ids: string[]): Promise<void> {
-    for (let at = 0; at < ids.length; at += BATCH) await this.#link.run(removeMembers, this.#key, ids.slice(at, at + BATCH))
+    for (let at = 0; at < ids.length; at += BATCH) await this.#link.run(removeFromSet, this.#key, ids.slice(at, at + BATCH))
   }
 
   async delete (): Promise<void> {

@@ -1,10 +1,10 @@
 import type { NodeIdentity } from '../../directory/node.ts'
-import { checkUrl, claimId, Rival } from './rivals.ts'
+import { checkUrl, takeId, Rival } from './rivals.ts'
 import type { CloseSet } from './close-set.ts'
-import type { Beat, NodeRegistry, Report } from './node-registry.ts'
-import type { NodeState } from './node-state.ts'
+import type { Beat, NodeRegistry } from './node-registry.ts'
+import type { NodeState, Report } from './node-state.ts'
 
-export interface HeartbeatParts {
+interface HeartbeatParts {
   registry: NodeRegistry
   closeSet: CloseSet
   /** Looks after the secret that the nodes share. Never rejects. */
@@ -16,11 +16,11 @@ export interface HeartbeatParts {
   report: () => Report
   /** Before each beat; what it returns is called when the beat is acknowledged. */
   beating: () => (gone: boolean) => void
-  /** After each beat. `gone`: our key had vanished. `closed`: ids that others asked us to end. */
+  /** After each beat. `gone`: our place had vanished. `closed`: ids that others asked us to end. */
   onBeat: (beat: { gone: boolean, closed: string[] }) => void
   /** Each interval, and whenever `hurry` was called, whether the beat succeeded or not. */
   onTick: () => void
-  /** A whole beat, or a claim, went through. */
+  /** A whole beat went through, or this node has joined. */
   onAccepted: () => void
   /** Another live node has our id or url: the heartbeat has ended. */
   onSuperseded: (by: NodeState, why: Error) => void
@@ -28,14 +28,12 @@ export interface HeartbeatParts {
   onFailed: (err: unknown) => void
 }
 
-/** Claims this node's identity and keeps it: one beat at a time. */
+/** Takes this node's identity and keeps it: one beat at a time. */
 export class Heartbeat {
   readonly #parts: HeartbeatParts
   readonly #stopping = new AbortController()
   #timer: NodeJS.Timeout | undefined
-  #claimed = false
-  /** Our id is where the others find it. */
-  #enlisted = false
+  #joined = false
   /** The beats that are under way: one at a time. */
   #turning: Promise<void> | undefined
   #again = false
@@ -45,15 +43,15 @@ export class Heartbeat {
   }
 
   /**
-   * Claims and begins to beat; when Redis doesn't let it, it goes on trying.
+   * Joins the nodes and begins to beat; when Redis doesn't let it, it goes on trying.
    * @throws NodeDuplicateError
    */
   async start (): Promise<void> {
     this.#timer = setInterval(() => { this.#tick().catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
-    const claiming = this.#claim().finally(() => { this.#turning = undefined })
-    this.#turning = claiming.catch(() => {})
+    const joining = this.#join().finally(() => { this.#turning = undefined })
+    this.#turning = joining.catch(() => {})
     try {
-      await claiming
+      await joining
     } catch (err) {
       if (!(err instanceof Rival)) return this.#parts.onFailed(err)
       this.stop()
@@ -63,7 +61,7 @@ export class Heartbeat {
   }
 
   /**
-   * Beats, or claims, now: or once more, if it is at it. Resolves when that was
+   * Beats, or joins, now: or once more, if it is at it. Resolves when that was
    * answered or has failed; all who come meanwhile share it.
    */
   hurry (): Promise<void> {
@@ -73,7 +71,7 @@ export class Heartbeat {
 
   /** Redis may have lost what we wrote. */
   startOver (): Promise<void> {
-    this.#enlisted = false
+    this.#parts.registry.startOver()
     return this.hurry()
   }
 
@@ -82,30 +80,27 @@ export class Heartbeat {
     this.#stopping.abort()
   }
 
-  async #claim (): Promise<void> {
+  async #join (): Promise<void> {
     const { registry, node } = this.#parts
-    await claimId(registry, node, over => this.#send(over), this.#stopping.signal)
-    // Looking for our url may take longer than our key lives.
+    await takeId(registry, node, over => this.#send(over), this.#stopping.signal)
+    // Looking for our url may take longer than our place holds.
     const renew = setInterval(() => { this.#send().catch(err => this.#parts.onFailed(err)) }, this.#parts.interval).unref()
     await checkUrl(registry, node, this.#stopping.signal).finally(() => clearInterval(renew))
-    await Promise.all([registry.enlist(), this.#parts.secret()])
-    this.#enlisted = this.#claimed = true
+    await this.#parts.secret()
+    this.#joined = true
   }
 
   async #beat (): Promise<void> {
     const { registry, closeSet, secret, node, onBeat } = this.#parts
     const [beat, closed] = await Promise.all([this.#send(), closeSet.read(), secret()])
-    if (typeof beat === 'object') throw new Rival(beat, new Error(`the node id "${node.id}" was claimed by another process`))
+    if (typeof beat === 'object') throw new Rival(beat, new Error(`the node id "${node.id}" was taken by another process`))
     // First end them, then forget that it was asked: a session that is found without a record in between must not be written again.
     onBeat({ gone: beat === 'gone', closed })
     if (closed.length > 0) await closeSet.remove(closed)
-    if (beat === 'gone') {
-      this.#enlisted = false
-      // The others may have taken us for dead: the next beat says that we live, and as whom.
-      this.#again = true
-    }
-    if (!this.#enlisted) await registry.enlist()
-    this.#enlisted = true
+    if (beat !== 'gone') return
+    // The others may have taken us for dead: the next beat says that we live, and as whom.
+    registry.startOver()
+    this.#again = true
   }
 
   #failed (err: unknown): void {
@@ -133,7 +128,7 @@ export class Heartbeat {
     const { signal } = this.#stopping
     do {
       this.#again = false
-      await (this.#claimed ? this.#beat() : this.#claim()).then(() => this.#parts.onAccepted(), err => this.#failed(err))
+      await (this.#joined ? this.#beat() : this.#join()).then(() => this.#parts.onAccepted(), err => this.#failed(err))
     } while (this.#again && !signal.aborted)
     this.#turning = undefined
     if (!signal.aborted) this.#parts.onTick()

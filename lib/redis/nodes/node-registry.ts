@@ -1,25 +1,23 @@
-import { LRUCache } from 'lru-cache'
 import { BEATS } from '../../beats.ts'
-import { FORMAT } from '../../format.ts'
+import { FORMAT, HASH_FORMAT } from '../../format.ts'
 import { Recent } from '../../bounds/recent.ts'
-import type { NodeIdentity, NodeStatus } from '../../directory/node.ts'
+import type { NodeIdentity } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
-import type { Neighbours, SharedOptions } from './neighbours.ts'
-import { addMembers, beatNode, dropNode, readMembers, readNode, removeMembers } from '../scripts/node-scripts.ts'
-import { isNodeId, readNodeState, type NodeState } from './node-state.ts'
+import type { Neighbours, SharedOptions } from '../../shared-directory/neighbours.ts'
 import type { Unreadable } from '../link/unreadable.ts'
+import { beatMember, dropMember, forgetMember, readMember, readMemberIds } from '../scripts/member-scripts.ts'
+import { KnownNodes } from './known-nodes.ts'
+import { isNodeId, readMemberState, type NodeState, type Report } from './node-state.ts'
+import { OlderNodes } from './older-nodes.ts'
 
-/** Nodes that were seen once and owners that are gone: how many are remembered. */
-const REMEMBERED = 1000
+/** Owners that are gone: how many are remembered. */
+const GONE = 1000
 
-/** What a node tells the others at each beat. */
-export type Report = Pick<NodeStatus, 'state' | 'sessions' | 'room'>
-
-/** What came of a beat: the key was renewed, was gone and has been set, or belongs to another incarnation. */
+/** What came of a beat: our place was renewed, was gone and has been taken, or belongs to another incarnation. */
 export type Beat = 'renewed' | 'gone' | NodeState
 
-export interface RegistryOptions {
+interface RegistryOptions {
   link: Link
   keys: Keys
   node: NodeIdentity
@@ -32,74 +30,55 @@ export interface RegistryOptions {
   onFailed: (err: unknown) => void
 }
 
-/** The nodes in Redis: our own key, and a look at the others' that is at most one beat old. */
+/**
+ * The nodes in Redis: our own place among them, and what is known of the
+ * others. A beat is one script, which brings what has changed since the one
+ * before it: it costs the same however many nodes there are.
+ */
 export class NodeRegistry {
-  readonly #link: Link
-  readonly #keys: Keys
-  readonly #node: NodeIdentity
-  readonly #heartbeat: number
-  readonly #options: SharedOptions | undefined
-  readonly #neighbours: Neighbours | undefined
-  readonly #unreadable: Unreadable
-  readonly #onFailed: (err: unknown) => void
+  readonly #parts: RegistryOptions
+  readonly #older: OlderNodes
+  readonly #known: KnownNodes
   #beats = 0
-  #looking: Promise<Map<string, NodeState>> | undefined
-  #lookedAt = -Infinity
-  /** How many nodes there were when our id was last put among them. */
-  #members = 0
-  /** The latest look that succeeded. */
-  #seen = new Map<string, NodeState>()
-  /** By tag, however long ago. */
-  readonly #lastSeen = new LRUCache<string, NodeState>({ max: REMEMBERED })
   /** Owners (node and epoch) that were found gone: for a beat nobody looks again. */
   readonly #gone: Recent
   readonly #reading = new Map<string, Promise<NodeState | undefined>>()
 
-  constructor ({ link, keys, node, heartbeat, options, neighbours, unreadable, onFailed }: RegistryOptions) {
-    this.#link = link
-    this.#keys = keys
-    this.#node = node
-    this.#heartbeat = heartbeat
-    this.#gone = new Recent(REMEMBERED, heartbeat)
-    this.#options = options
-    this.#neighbours = neighbours
-    this.#unreadable = unreadable
-    this.#onFailed = onFailed
+  constructor (parts: RegistryOptions) {
+    this.#parts = parts
+    this.#gone = new Recent(GONE, parts.heartbeat)
+    this.#older = new OlderNodes({ ...parts, onSeen: (id, node) => this.#known.setOlder(id, node) })
+    this.#known = new KnownNodes({ ...parts, lookAtOlder: () => this.#older.look() })
   }
 
-  /** Claims or renews our key. `over`: the value of a dead incarnation that may be replaced. */
+  /** Takes or renews our place. `over`: the value of a dead incarnation that may be replaced. */
   async beat (report: Report, over = ''): Promise<Beat> {
-    const { id, url, tag, epoch } = this.#node
-    const value = JSON.stringify({ format: FORMAT, url, tag, epoch, ...report, beat: ++this.#beats, heartbeat: this.#heartbeat, options: this.#options })
-    const outcome = await this.#link.run(beatNode, this.#keys.node(id), [value, this.#incarnation, String(BEATS.key * this.#heartbeat), over])
-    // A number says how it went, also from a client that makes strings of numbers. Anything else is the value of another process's key.
-    if (Number.isNaN(Number(outcome))) {
-      const other = readNodeState(id, outcome as string)
-      if (other) return other
-      this.#unreadable.found(keyOf(id))
-      return await this.beat(report, outcome as string)
-    }
-    if (Number(outcome) === 2) this.#unreadable.found(keyOf(id))
-    return Number(outcome) === 1 ? 'renewed' : 'gone'
-  }
-
-  /** Puts our id where the others find it. Who has come or gone meanwhile is looked at with the next look. */
-  async enlist (): Promise<void> {
-    const members = Number(await this.#link.run(addMembers, this.#keys.nodes, ['', this.#node.id]))
-    if (members !== this.#members) this.#lookedAt = -Infinity
-    this.#members = members
+    const { link, keys, node, heartbeat, unreadable } = this.#parts
+    const asked = performance.now()
+    const since = this.#known.since()
+    const args = [node.id, this.#facts(report.state), this.#incarnation, String(BEATS.place * heartbeat), this.#token(), over, since]
+    const [code, ...rest] = await link.run(beatMember, keys.members, args) as Array<string | number>
+    const outcome = Number(code)
+    const held = outcome === 3 ? readMemberState(node.id, String(rest[0])) : undefined
+    if (held !== undefined) return held
+    if (outcome > 1) unreadable.found(`the place of the node ${node.id}`)
+    // With an epoch, and yet no node's.
+    if (outcome === 3) return this.beat(report, String(rest[0]))
+    this.#known.heard(asked, since, rest)
+    // What older nodes have in common is elsewhere, and no reason for a beat to fail.
+    const older = await this.#older.turn(report, over).catch(this.#parts.onFailed)
+    return older ?? (outcome === 1 ? 'renewed' : 'gone')
   }
 
   /** The ids of all nodes that have, or had, sessions: sorted, the dead included. */
   async ids (): Promise<string[]> {
-    const ids = await this.#unreadable.orAbsent<string[]>('the set of nodes', this.#link.run(readMembers, this.#keys.nodes), [])
-    return ids.filter(id => {
-      if (!isNodeId(id)) this.#unreadable.found('a member of the set of nodes')
-      return isNodeId(id)
-    }).sort()
+    const { link, keys, unreadable } = this.#parts
+    const reading = unreadable.orAbsent<string[]>('the nodes', link.run(readMemberIds, keys.members), [])
+    const [ids, older] = await Promise.all([reading, this.#older.ids()])
+    return [...new Set([...ids.filter(isNodeId), ...older])].sort()
   }
 
-  /** A node's key as it stands now; those who ask at the same time share the read. */
+  /** A node as it stands now; those who ask at the same time share the read. */
   read (id: string): Promise<NodeState | undefined> {
     let reading = this.#reading.get(id)
     if (!reading) {
@@ -109,35 +88,39 @@ export class NodeRegistry {
     return reading
   }
 
-  /** The live nodes by id, at most one beat old. */
-  alive (): Promise<Map<string, NodeState>> {
-    if (!this.#looking || this.#overdue) {
-      this.#lookedAt = performance.now()
-      this.#looking = this.#look()
-      this.#looking.catch(() => { this.#looking = undefined })
-    }
-    return this.#looking
+  /** A node that was seen, as it stands there now. */
+  async again ({ id, until }: NodeState): Promise<NodeState | undefined> {
+    return until === 0 ? this.#older.read(id) : this.read(id)
   }
 
-  /** The live nodes as they were last seen, without waiting: an old look is renewed meanwhile. */
-  latest (): ReadonlyMap<string, NodeState> {
-    if (this.#overdue) this.alive().catch(this.#onFailed)
-    return this.#seen
-  }
-
-  /** Looks at the live nodes if nobody has for a while: should Redis go away, it is too late to learn where they are. */
-  async keepLooking (): Promise<void> {
-    if (performance.now() - this.#lookedAt > BEATS.look * this.#heartbeat) await this.alive()
-  }
-
+  /** The live nodes by id, as of the last beat; looks at all of them when that is too long ago. */
+  alive (): Promise<ReadonlyMap<string, NodeState>> { return this.#known.alive() }
+  /** The live nodes by id, as they are now. */
+  now (): Promise<ReadonlyMap<string, NodeState>> { return this.#known.now() }
+  /** The live nodes as they were last seen, without waiting: what is too old is renewed meanwhile. */
+  latest (): ReadonlyMap<string, NodeState> { return this.#known.latest() }
   /** The node with this tag that was last seen alive, however long ago; never this one. */
-  lastSeen (tag: string): NodeState | undefined {
-    return tag === this.#node.tag ? undefined : this.#lastSeen.get(tag)
+  lastSeen (tag: string): NodeState | undefined { return this.#known.lastSeen(tag) }
+  /** Whether a tag is of a node that lives, or was ever seen. */
+  knows (tag: string): Promise<boolean> { return this.#known.knows(tag) }
+  /** A number that goes up with each change among the nodes. */
+  get stamp (): number { return this.#known.stamp }
+
+  /** The oldest format of the nodes that live, as it is now. */
+  async oldestFormat (): Promise<number> {
+    await this.#older.look()
+    return this.#older.oldest ?? FORMAT
+  }
+
+  /** What the nodes have in common may be lost: the next beat reads all of it. */
+  startOver (): void {
+    this.#known.startOver()
+    this.#older.startOver()
   }
 
   /**
-   * The live node of this id and epoch, if there is one: from the look at all,
-   * unless `fresh`, else from its key. That it is gone is remembered for a beat.
+   * The live node of this id and epoch, if there is one: from what is known of
+   * all, unless `fresh`, else from its place. That it is gone is remembered for a beat.
    */
   async owner (id: string, epoch: string, fresh = false): Promise<NodeState | undefined> {
     const seen = fresh ? undefined : (await this.alive()).get(id)
@@ -150,50 +133,44 @@ export class NodeRegistry {
     return undefined
   }
 
-  /** Takes our key away; false when it is another's by now. */
-  async withdraw (): Promise<boolean> {
-    return Number(await this.#link.run(dropNode, this.#keys.node(this.#node.id), [this.#incarnation])) !== -1
+  /** Gives our place up; false when it is another's by now. `left`: something of our sessions is left, so our id stays, for whoever lists or cleans up. */
+  async withdraw (left = false): Promise<boolean> {
+    const { link, keys, node } = this.#parts
+    await this.#older.withdraw(left)
+    return Number(await link.run(dropMember, keys.members, [node.id, this.#incarnation, this.#token(), left ? '1' : ''])) !== -1
   }
 
-  /** Takes our id away: no sessions are left in our index. */
-  async forget (): Promise<void> {
-    await this.#link.run(removeMembers, this.#keys.nodes, [this.#node.id])
+  /** Forgets a node of which nothing is left, unless it lives. */
+  async forget (id: string): Promise<void> {
+    const { link, keys } = this.#parts
+    if (Number(await link.run(forgetMember, keys.members, [id])) !== -1) await this.#older.forget(id)
   }
 
   get #incarnation (): string {
-    return `${this.#node.incarnation}.`
+    return `${this.#parts.node.incarnation}.`
   }
 
-  get #overdue (): boolean {
-    return performance.now() - this.#lookedAt > this.#heartbeat
+  /** One that nobody has used. */
+  #token (): string {
+    return `${this.#parts.node.incarnation} ${++this.#beats}`
   }
 
-  async #look (): Promise<Map<string, NodeState>> {
-    const ids = await this.ids()
-    const nodes = await Promise.all(ids.map(id => this.read(id)))
-    this.#seen = new Map()
-    for (const node of nodes) if (node) this.#seen.set(node.id, node)
-    return this.#seen
+  /** What the others must know of us. */
+  #facts (state: Report['state']): string {
+    const { node: { url, tag, tags, epoch, started, endpoints, stateless, unannounced }, heartbeat, options } = this.#parts
+    return JSON.stringify({ format: FORMAT, url, tag, ...(tags.length > 1 && { tags: tags.length }), epoch, started, state, heartbeat, options, endpoints, ...(stateless.length > 0 && { stateless }), ...(unannounced.length > 0 && { unannounced }) })
   }
 
   async #readOnce (id: string): Promise<NodeState | undefined> {
-    const raw = await this.#unreadable.orAbsent<string | null>(keyOf(id), this.#link.run(readNode, this.#keys.node(id)), null)
-    const node = raw === null ? undefined : readNodeState(id, raw)
-    if (node === undefined) {
-      if (raw !== null) this.#unreadable.found(keyOf(id))
-      this.#seen.delete(id)
-      return undefined
-    }
-    this.#seen.set(id, node)
-    if (id !== this.#node.id) {
-      this.#lastSeen.set(node.tag, node)
-      this.#neighbours?.seen(node)
-    }
-    return node
+    const { link, keys, unreadable } = this.#parts
+    const reading = link.run(readMember, keys.members, [id])
+    const [now, value] = await unreadable.orAbsent<[string, string | null]>('the nodes', reading, ['0', null])
+    const member = this.#known.take(id, value ?? '', Number(now))
+    if (member !== undefined) return member
+    const older = await this.#older.read(id)
+    // A newer node has such a key as well, which is no evidence of it.
+    const lives = older === undefined || older.format >= HASH_FORMAT ? undefined : older
+    this.#known.setOlder(id, lives)
+    return lives
   }
-}
-
-/** How the log calls it. */
-function keyOf (id: string): string {
-  return `the key of the node ${id}`
 }

@@ -4,6 +4,7 @@ import type { NodeIdentity } from '../../directory/node.ts'
 import type { Keys } from '../keys.ts'
 import type { Link } from '../link/link.ts'
 import type { CloseSet } from './close-set.ts'
+import type { Loads } from './loads.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import { INDEX_LIFE } from '../keeping/own-records.ts'
 import { completeIndex, countIndex, pageIndex } from '../scripts/record-scripts.ts'
@@ -11,12 +12,13 @@ import type { Unreadable } from '../link/unreadable.ts'
 
 const BATCH = 500
 
-export interface OwnKeysParts {
+interface OwnKeysParts {
   link: Link
   keys: Keys
   node: NodeIdentity
   local: Pick<LocalNode, 'size' | 'ids' | 'has'>
-  registry: Pick<NodeRegistry, 'enlist' | 'withdraw' | 'forget'>
+  registry: Pick<NodeRegistry, 'withdraw'>
+  loads: Pick<Loads, 'drop'>
   closeSet: Pick<CloseSet, 'delete'>
   unreadable: Unreadable
   /** Milliseconds between two beats. */
@@ -24,9 +26,9 @@ export interface OwnKeysParts {
 }
 
 /**
- * Looks after what a node writes once and does not read itself: its id among
- * the nodes, and its index. An eviction, or an operator, may take either away.
- * Two commands a beat, however many sessions there are.
+ * Looks after what a node writes once and does not read itself: its index. An
+ * eviction, or an operator, may take it away. One command a beat, however many
+ * sessions there are.
  */
 export class OwnKeys {
   readonly #parts: OwnKeysParts
@@ -43,7 +45,6 @@ export class OwnKeys {
     const now = performance.now()
     if (this.#stopped || now < this.#due) return false
     this.#due = now + this.#parts.heartbeat / 2
-    await this.#parts.registry.enlist()
     await this.#checkIndex()
     return true
   }
@@ -55,11 +56,11 @@ export class OwnKeys {
 
   /** Takes the node's keys away. Sessions of an earlier incarnation may be left in the index; then our id stays, for whoever lists or cleans up. */
   async withdraw (): Promise<void> {
-    const { link, keys, node, registry, closeSet } = this.#parts
-    if (!await registry.withdraw()) return
+    const { link, keys, node, registry, loads, closeSet, unreadable } = this.#parts
+    const left = await unreadable.orAbsent<string[]>(`the index of the node ${node.id}`, link.run(pageIndex, keys.index(node.id), ['', '', '1']), [])
+    if (!await registry.withdraw(left.length > 0)) return
     await closeSet.delete()
-    const left = await link.run(pageIndex, keys.index(node.id), ['', '', '1']) as string[]
-    if (left.length === 0) await registry.forget()
+    await loads.drop()
   }
 
   async #checkIndex (): Promise<void> {

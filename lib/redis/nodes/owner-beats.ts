@@ -1,9 +1,9 @@
 import type { SessionRecord } from '../../directory/record.ts'
-import type { Doubt } from './doubt.ts'
+import type { Doubt } from '../../shared-directory/doubt.ts'
 import type { NodeRegistry } from './node-registry.ts'
 import type { NodeState } from './node-state.ts'
 
-/** Looks at a node's key in a beat, and how close together at least, in milliseconds. */
+/** Looks at a node's place in a beat, and how close together at least, in milliseconds. */
 const LOOKS = 4
 const CLOSEST = 25
 
@@ -14,7 +14,7 @@ interface Waiter {
   done: () => void
 }
 
-export interface OwnerBeatsParts {
+interface OwnerBeatsParts {
   registry: Pick<NodeRegistry, 'read'>
   doubt: Pick<Doubt, 'left'>
   /** Milliseconds between two beats. */

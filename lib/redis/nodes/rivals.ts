@@ -23,9 +23,10 @@ export class Rival extends Error {
  * `beat` beats, over that value.
  * @throws Rival
  */
-export async function claimId (registry: NodeRegistry, node: NodeIdentity, beat: (over?: string) => Promise<Beat>, signal: AbortSignal): Promise<void> {
+export async function takeId (registry: NodeRegistry, node: NodeIdentity, beat: (over?: string) => Promise<Beat>, signal: AbortSignal): Promise<void> {
   let holder = await beat()
-  if (typeof holder === 'object' && !await renewed(registry, holder, signal)) holder = await beat(holder.raw)
+  // Twice where a node of a format below 2 had the id as well.
+  for (let i = 0; i < 2 && typeof holder === 'object' && !await renewed(registry, holder, signal); i++) holder = await beat(holder.raw)
   if (typeof holder === 'object') {
     throw new Rival(holder, new NodeDuplicateError(`a live node has the id "${node.id}" already; give each process its own \`node.id\``))
   }
@@ -45,6 +46,6 @@ export async function checkUrl (registry: NodeRegistry, node: NodeIdentity, sign
 
 async function renewed (registry: NodeRegistry, seen: NodeState, signal: AbortSignal): Promise<boolean> {
   await delay(BEATS.rival * seen.heartbeat, undefined, { ref: false, signal })
-  const now = await registry.read(seen.id)
+  const now = await registry.again(seen)
   return now !== undefined && now.raw !== seen.raw
 }

@@ -1,15 +1,23 @@
 import { REPLACING, script } from './script.ts'
 
-/**
- * The epoch of a node's value, and whether it is of this incarnation: its epochs begin with it and
- * a dot. A value without an epoch is none of a node's: it has neither, and may be written over.
+/*
+ * The keys of nodes of a format below 2 (see format.ts): `mcp:node:<id>`, and the set of their ids.
+ * Newer ones have them only while such nodes live.
  */
-const INCARNATION = `
+
+/** What stands at a node's key; '' for what is no string. */
+const CURRENT = `
 local function current ()
   local value = redis.pcall('GET', KEYS[1])
   if type(value) ~= 'table' then return value end
   return string.find(value.err, 'WRONGTYPE', 1, true) and '' or redis.call('GET', KEYS[1])
-end
+end`
+
+/**
+ * The epoch of what a node says of itself, and whether it is of this incarnation: its epochs begin with it and
+ * a dot. What has no epoch is none of a node's: it has neither, and may be written over.
+ */
+export const INCARNATION = `
 local function epochOf (value)
   local read, state = pcall(cjson.decode, value)
   return read and type(state) == 'table' and type(state.epoch) == 'string' and state.epoch
@@ -19,12 +27,12 @@ local function mine (epoch, incarnation)
 end`
 
 /**
- * Claims or renews a node's key.
+ * Takes or renews a node's key.
  * KEYS[1] node; ARGV value (JSON), incarnation and a dot, life (ms), the value that may be replaced ('' for none).
  * Returns 1 renewed, 0 set (the key was gone, or replaced), 2 set (what was there was no node's), or
  * another incarnation's value as it stands.
  */
-export const beatNode = script(`${INCARNATION}
+export const beatNode = script(`${CURRENT}${INCARNATION}
 local value = current()
 local epoch = value and epochOf(value)
 local renewed = mine(epoch, ARGV[2])
@@ -43,7 +51,7 @@ export const readNode = script("return redis.call('GET', KEYS[1])")
  * Deletes a node's key if it is this incarnation's.
  * KEYS[1] node; ARGV incarnation and a dot. Returns 1 deleted, 0 absent, -1 another incarnation's.
  */
-export const dropNode = script(`${INCARNATION}
+export const dropNode = script(`${CURRENT}${INCARNATION}
 local value = current()
 if not value then return 0 end
 if not mine(epochOf(value), ARGV[1]) then return -1 end
@@ -53,7 +61,7 @@ return redis.call('DEL', KEYS[1])`)
  * Adds to a set (node ids, a close set).
  * KEYS[1] set; ARGV life (ms, '' for ever), member, ... Returns how many are in it.
  */
-export const addMembers = script(`${REPLACING}
+export const addToSet = script(`${REPLACING}
 replacing('SADD', KEYS[1], unpack(ARGV, 2))
 if ARGV[1] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return redis.call('SCARD', KEYS[1])`)
@@ -62,13 +70,19 @@ return redis.call('SCARD', KEYS[1])`)
  * Removes from a set.
  * KEYS[1] set; ARGV member, ... (at most 1000).
  */
-export const removeMembers = script("return redis.call('SREM', KEYS[1], unpack(ARGV))")
+export const removeFromSet = script("return redis.call('SREM', KEYS[1], unpack(ARGV))")
+
+/**
+ * Counts a set.
+ * KEYS[1] set. Returns how many are in it.
+ */
+export const countSet = script("return redis.call('SCARD', KEYS[1])")
 
 /**
  * Reads a set.
  * KEYS[1] set. Returns its members.
  */
-export const readMembers = script("return redis.call('SMEMBERS', KEYS[1])")
+export const readSet = script("return redis.call('SMEMBERS', KEYS[1])")
 
 /**
  * Reads the secret that the nodes share, or makes it.

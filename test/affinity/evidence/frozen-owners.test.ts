@@ -3,11 +3,9 @@ import t from 'tap'
 import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
-import { answers } from '../../../lib/affinity/evidence/answers.ts'
 import { FrozenOwners } from '../../../lib/affinity/evidence/frozen-owners.ts'
-import { Way } from '../../../lib/affinity/forwarding/way.ts'
-import { startTcpRelay } from '../../fixtures/tcp-relay.ts'
-import type { TcpRelay } from '../../fixtures/tcp-relay.ts'
+import { startRelay } from '../../fixtures/relay.ts'
+import type { Relay } from '../../fixtures/relay.ts'
 import { until } from '../../fixtures/until.ts'
 import { ask, begin, bytesOf, LAST_WORDS, startNode, startOwner } from '../forwarding/node.ts'
 import type { ForwardingNode, RawAnswer } from '../forwarding/node.ts'
@@ -19,7 +17,7 @@ const EVENTS = { 'content-type': 'text/event-stream' }
 
 interface Watched {
   node: ForwardingNode
-  relay: TcpRelay
+  relay: Relay
   /** What the owner is to answer, in the order of arrival. */
   waiting: ServerResponse[]
   /** How often the owner was asked whether it answers. */
@@ -41,7 +39,7 @@ async function setUp (t: Test): Promise<Watched> {
     } else if (request.method === 'GET') response.writeHead(200, EVENTS).flushHeaders()
     else waiting.push(response)
   })
-  const relay = await startTcpRelay(t, () => (owner.server.address() as AddressInfo).port)
+  const relay = await startRelay(t, (owner.server.address() as AddressInfo).port)
   const node = await startNode(t, relay.url)
   const warnings: string[] = []
   const watch = new FrozenOwners({ beat: BEAT, forwarder: node.forwarder, log: { warn: (_facts: object, text: string) => { warnings.push(text) } } as never })
@@ -55,7 +53,7 @@ t.test('what was sent over a way that is cut ends, a stream too, and what comes 
   const opened = await stream()
   const lost = call()
   await until('the owner has it', () => waiting.length === 1)
-  relay.cut()
+  relay.silence()
   const late = call()
   t.equal((await lost).body.toString(), '{"outcome":"lost"}')
   t.equal((await late).body.toString(), '{"outcome":"lost"}')
@@ -78,7 +76,7 @@ t.test('a kept connection whose way is cut', async t => {
   await until('the owner has it', () => waiting.length === 1)
   waiting[0]!.end('ok')
   await first
-  relay.cut()
+  relay.silence()
   t.equal((await call()).body.toString(), '{"outcome":"lost"}')
   t.equal(waiting.length, 1)
 })
@@ -92,24 +90,11 @@ t.test('a handler may think as long as it likes', async t => {
   t.same(warnings, [])
 })
 
-t.test('silence is that of an answer which was awaited before, with nothing answered since', async t => {
-  const way = new Way()
-  t.equal(way.silentSince(10), false)
-  way.awaited.add({ heard: 5, breakOff: () => {} })
-  t.equal(way.silentSince(10), true)
-  t.equal(way.silentSince(5), false)
-  way.worked(10)
-  t.equal(way.silentSince(10), true)
-  way.worked(11)
-  way.worked(9)
-  t.equal(way.silentSince(10), false)
-})
-
 t.test('a way that nobody wants to go is forgotten', async t => {
   const { node, relay, waiting, call } = await setUp(t)
   const lost = call()
   await until('the owner has it', () => waiting.length === 1)
-  relay.cut()
+  relay.silence()
   t.equal((await lost).body.toString(), '{"outcome":"lost"}')
   t.equal(node.forwarder.ways.size, 1)
   await until('it is forgotten', () => node.forwarder.ways.size === 0)
@@ -127,15 +112,4 @@ t.test('a client that takes nothing is no silence of the owner\'s', async t => {
   const taken = (await answer).resume()
   await until('the owner is waited for again', () => way!.silentSince(Infinity))
   taken.destroy()
-})
-
-t.test('only silence is no answer', async t => {
-  const owner = await startOwner(t, (_request, response) => { response.writeHead(500).end() })
-  const { port } = owner.server.address() as AddressInfo
-  for (const url of [owner.url, `http://localhost:${port}`, `https://127.0.0.1:${port}`, 'http://name.invalid:1']) t.equal(await answers(url), true, url)
-  const relay = await startTcpRelay(t, () => port)
-  relay.cut()
-  t.equal(await answers(relay.url), false)
-  owner.server.close()
-  t.equal(await answers(owner.url), false)
 })

@@ -2,6 +2,7 @@ import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import type { Said } from '../../../lib/affinity/evidence/owner-question.ts'
+import { newCounters } from '../../../lib/counters.ts'
 import { Owners } from '../../../lib/affinity/evidence/owners.ts'
 import type { SessionRecord } from '../../../lib/directory/record.ts'
 import { keptLog } from '../../fixtures/log.ts'
@@ -13,7 +14,7 @@ const unproven: Said = { said: 'unproven', error: new Error('something else answ
 t.test('what answers without a proof is believed until it is asked again, and no longer', async t => {
   mock.timers.enable({ apis: ['setTimeout'] })
   t.teardown(() => mock.timers.reset())
-  const owners = new Owners({ own: undefined, ask: async () => unproven, life: LIMIT, unprovenTimeout: LIMIT, disbelieved: { count: 0 }, log: keptLog() as never })
+  const owners = new Owners({ endpoint: 'default', own: undefined, ask: async () => unproven, life: LIMIT, unprovenTimeout: LIMIT, counters: newCounters(), log: keptLog() as never })
   t.match(await owners.recorded(record), { owner: 'uncertain' })
   t.match(await owners.recorded(record), { owner: 'uncertain' }, 'asked at once it says the same')
   mock.timers.tick(LIMIT)
@@ -26,7 +27,7 @@ t.test('a question from before a proof says nothing of what comes after it', asy
   t.teardown(() => mock.timers.reset())
   let answer = (_said: Said): void => {}
   const answers: Array<Said | Promise<Said>> = [unproven, new Promise<Said>(resolve => { answer = resolve }), { said: 'proven', held: { [record.id]: record.epoch }, doubtful: false }, unproven, unproven]
-  const owners = new Owners({ own: undefined, ask: async () => answers.shift()!, life: LIMIT, unprovenTimeout: LIMIT, disbelieved: { count: 0 }, log: keptLog() as never })
+  const owners = new Owners({ endpoint: 'default', own: undefined, ask: async () => answers.shift()!, life: LIMIT, unprovenTimeout: LIMIT, counters: newCounters(), log: keptLog() as never })
   t.match(await owners.recorded(record), { owner: 'uncertain' })
   mock.timers.tick(LIMIT)
   t.match(await owners.recorded(record), { owner: 'holds' })

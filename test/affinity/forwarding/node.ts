@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
-import type { IncomingMessage, OutgoingHttpHeaders, RequestListener, Server } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify from 'fastify'
@@ -16,8 +16,9 @@ export const unsent = new Unsent({ most: Infinity, keepAlive: 60_000 })
 export const LAST_WORDS = 'event: message\ndata: {"lost":true}\n\n'
 
 /** An owner that is a plain HTTP server. */
-export async function startOwner (t: Test, handler: RequestListener): Promise<{ url: string, server: Server }> {
-  const server = createServer(handler)
+export async function startOwner (t: Test, handler: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<{ url: string, server: Server }> {
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => handler(request, response)
+  const server = createServer((request, response) => { handle(request, response).catch(error => t.threw(error)) })
   t.teardown(() => {
     server.closeAllConnections()
     server.close()
@@ -80,11 +81,10 @@ export async function startNode (t: Test, owner: string, { before, fastify, last
   app.route({
     method: ['GET', 'HEAD', 'POST', 'DELETE'],
     url: '/*',
-    handler: (request, reply) => {
-      forwarder.forward(request, reply, owner, { decline, lastWords }).then(forwarded => {
-        outcomes.push(forwarded)
-        if (forwarded.outcome !== 'answered') reply.code(503).send({ outcome: forwarded.outcome })
-      })
+    handler: async (request, reply) => {
+      const forwarded = await forwarder.forward(request, reply, owner, { decline, lastWords })
+      outcomes.push(forwarded)
+      if (forwarded.outcome !== 'answered') return reply.code(503).send({ outcome: forwarded.outcome })
     }
   })
   return { url: await app.listen({ host: '127.0.0.1', port: 0 }), app, forwarder, outcomes }

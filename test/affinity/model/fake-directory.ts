@@ -5,6 +5,7 @@ import type { LocalNode, Location, SessionDirectory } from '../../../lib/directo
 import type { NodeStatus } from '../../../lib/directory/node.ts'
 import type { NewRecord, SessionRecord } from '../../../lib/directory/record.ts'
 import type { Remover } from '../../../lib/directory/remover.ts'
+import type { Peer, TagTable } from '../../../lib/directory/tag-table.ts'
 import { FakeLink, unanswered } from './fake-link.ts'
 import type { LinkParts } from './fake-link.ts'
 
@@ -139,7 +140,7 @@ export class FakeDirectory implements SessionDirectory {
     return { status: 'orphaned', record }
   }
 
-  async watch ({ node, epoch }: SessionRecord, bound: number): Promise<void> {
+  async awaitBeat ({ node, epoch }: SessionRecord, bound: number): Promise<void> {
     const { world, redis, heartbeat } = this.#parts
     const end = world.now + bound
     let first: number | undefined
@@ -157,22 +158,36 @@ export class FakeDirectory implements SessionDirectory {
     return this.#doubt > this.#parts.world.now
   }
 
-  readonly oldestFormat = FORMAT
+  async oldestFormat (): Promise<number> { return FORMAT }
 
   async closing (): Promise<string[]> {
     const { redis, node } = this.#parts
     return await this.#link.try(() => [...redis.closing.get(node.id) ?? []], 300) ?? []
   }
 
-  lastSeen (tag: string): NodeStatus | undefined {
-    return tag === this.#parts.node.tag ? undefined : this.#seen.get(tag)
+  lastSeen (tag: string): NodeStatus[] {
+    const seen = tag === this.#parts.node.tag ? undefined : this.#seen.get(tag)
+    return seen === undefined ? [] : [seen]
   }
 
   async list (): Promise<{ sessions: SessionRecord[] }> {
     return { sessions: await this.#link.reading(() => [...this.#parts.redis.records.values()]) }
   }
 
+  readonly stamp = 0
+
+  readonly trails = { note: () => {}, read: async () => ({ steps: [] }) }
+  readonly tags: TagTable = {
+    latest: () => this.#parts.redis.holders,
+    read: () => this.#link.reading(() => new Map(this.#parts.redis.holders)),
+    move: (tag, seen, to) => this.#link.reading(scripts => scripts.moveTag(tag, seen, to))
+  }
+
   async nodes (): Promise<NodeStatus[]> {
+    return this.peers()
+  }
+
+  async peers (): Promise<Peer[]> {
     const { redis } = this.#parts
     const nodes = await this.#link.reading(() => [...redis.nodes.keys()].flatMap(id => redis.alive(id) ?? []))
     if (this.#doubting) throw new DirectoryUnavailableError('not every node may have beaten yet')
@@ -184,7 +199,7 @@ export class FakeDirectory implements SessionDirectory {
     return (await this.nodes()).some(({ id }) => id === node)
   }
 
-  announce (): void { this.#hurry() }
+  announce (): void { this.#soon() }
 
   async stop (ids: string[], bound: number): Promise<number> {
     this.#stopped = true
@@ -198,7 +213,7 @@ export class FakeDirectory implements SessionDirectory {
     if (this.#stopped) return
     this.#link.reconnected()
     this.#raise()
-    this.#hurry()
+    this.#soon()
   }
 
   get #doubting (): boolean { return this.#parts.world.now < this.#doubt }
@@ -216,17 +231,21 @@ export class FakeDirectory implements SessionDirectory {
   }
 
   #tick (): void {
-    this.#link.wait(this.#parts.heartbeat).then(() => {
+    this.#own(this.#link.wait(this.#parts.heartbeat).then(() => {
       if (this.#stopped) return
-      this.#hurry()
+      this.#soon()
       this.#tick()
-    })
+    }))
   }
 
   async #leased (): Promise<boolean> {
     if (!this.#local.leased) await this.#hurry()
     return this.#local.leased
   }
+
+  #soon (): void { this.#own(this.#hurry()) }
+
+  #own (promise: Promise<unknown>): void { this.#parts.world.own(promise) }
 
   #hurry (): Promise<void> {
     this.#again = true
@@ -243,12 +262,12 @@ export class FakeDirectory implements SessionDirectory {
   }
 
   async #beat (): Promise<void> {
-    const { node: { id, url, tag, incarnation }, heartbeat } = this.#parts
+    const { node: { id, url, tag, tags, incarnation, started, endpoints }, heartbeat } = this.#parts
     const acknowledged = this.#local.beating()
     const state = this.#local.draining ? 'draining' : 'up'
-    const key = { id, url, tag, incarnation, epoch: this.#parts.node.epoch, state, sessions: this.#local.size, room: this.#local.room, format: FORMAT } as const
+    const key = { id, url, tag, tags, incarnation, started, tagged: this.#local.tagged, epoch: this.#parts.node.epoch, state, sessions: this.#local.size, room: this.#local.room, format: FORMAT, endpoints } as const
     const claimed = this.#claimed
-    const beat = await this.#link.try(scripts => scripts.beat(key, BEATS.key * heartbeat, claimed))
+    const beat = await this.#link.try(scripts => scripts.beat(key, BEATS.place * heartbeat, claimed))
     if (beat === undefined) return
     if ('superseded' in beat) {
       this.#stopped = true
@@ -260,7 +279,7 @@ export class FakeDirectory implements SessionDirectory {
       this.#local.end(id, 'closed')
       this.discard(id)
     }
-    if (beat.closed.length > 0) this.#link.try(scripts => scripts.closed(beat.closed))
+    if (beat.closed.length > 0) this.#own(this.#link.try(scripts => scripts.closed(beat.closed)))
     if (this.#epoch !== this.#parts.node.epoch) {
       this.#epoch = this.#parts.node.epoch
       for (const id of this.#local.ids()) this.#due.add(id)
@@ -271,9 +290,9 @@ export class FakeDirectory implements SessionDirectory {
   }
 
   #flush (): void {
-    for (const id of [...this.#due]) if (this.#local.has(id)) this.#renew(id)
+    for (const id of [...this.#due]) if (this.#local.has(id)) this.#own(this.#renew(id))
     for (const id of this.#discards.keys()) this.#drop(id)
-    for (const id of this.#removals.keys()) this.#remove(id).then(() => this.#removals.delete(id)).catch(unavailable)
+    for (const id of this.#removals.keys()) this.#own(this.#remove(id).then(() => this.#removals.delete(id)).catch(unavailable))
   }
 
   async #renew (id: string): Promise<'kept' | 'lost' | 'unanswered'> {
@@ -304,13 +323,13 @@ export class FakeDirectory implements SessionDirectory {
   /** Where somebody asked for it, the others that have it, or may have, are told. */
   #drop (id: string): void {
     const asked = this.#discards.get(id) !== undefined
-    this.#link.try(scripts => scripts.drop(id, asked)).then(dropped => {
+    this.#own(this.#link.try(scripts => scripts.drop(id, asked)).then(dropped => {
       const by = this.#discards.get(id)
       if (dropped !== undefined) this.#discards.delete(id)
       if (dropped !== 'others' || by === undefined) return
       this.#removals.set(id, by)
       this.#flush()
-    })
+    }))
   }
 
   /** First the owner's close set, then the record, if it still has the owner that was told. */

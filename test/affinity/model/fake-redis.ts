@@ -1,8 +1,8 @@
-import type { NodeStatus } from '../../../lib/directory/node.ts'
 import type { SessionRecord } from '../../../lib/directory/record.ts'
+import type { Holder, Peer } from '../../../lib/directory/tag-table.ts'
 import type { World } from './world.ts'
 
-export interface NodeKey extends NodeStatus { incarnation: string, epoch: string, expires: number }
+export interface NodeKey extends Peer { epoch: string, expires: number }
 
 /** No answer came: whether the command was carried out is unknown. */
 export class NoAnswer extends Error {}
@@ -15,6 +15,7 @@ export class FakeRedis {
   readonly records = new Map<string, SessionRecord>()
   readonly nodes = new Map<string, NodeKey>()
   readonly closing = new Map<string, Set<string>>()
+  readonly holders = new Map<string, Holder>()
   state: 'up' | 'down' | 'hanging' = 'up'
   /** Nodes that cannot reach it. */
   readonly cut = new Set<string>()
@@ -69,6 +70,7 @@ export class FakeRedis {
     this.records.clear()
     this.nodes.clear()
     this.closing.clear()
+    this.holders.clear()
     this.state = 'up'
   }
 }

@@ -1,5 +1,6 @@
 import type { NodeIdentity } from '../../../lib/directory/node.ts'
 import type { NewRecord, SessionRecord } from '../../../lib/directory/record.ts'
+import type { Holder } from '../../../lib/directory/tag-table.ts'
 import type { FakeRedis, NodeKey } from './fake-redis.ts'
 
 /** Faults of the directory, for a model that must notice them. */
@@ -115,6 +116,15 @@ export class FakeScripts {
     const old = records.get(id)
     if (old !== undefined && (old.node !== node || old.epoch !== epoch)) return false
     records.delete(id)
+    return true
+  }
+
+  moveTag (tag: string, seen: Holder | undefined, to: Holder | undefined): boolean {
+    const { holders } = this.#redis
+    const now = JSON.stringify(holders.get(tag))
+    if (now !== JSON.stringify(seen) && now !== JSON.stringify(to)) return false
+    if (to === undefined) holders.delete(tag)
+    else holders.set(tag, to)
     return true
   }
 }

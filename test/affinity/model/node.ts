@@ -2,6 +2,8 @@ import { BEATS } from '../../../lib/beats.ts'
 import { Adoption } from '../../../lib/affinity/adoption.ts'
 import { Affinity } from '../../../lib/affinity/affinity.ts'
 import { Delegation } from '../../../lib/affinity/delegation.ts'
+import { Heirs } from '../../../lib/affinity/heirs.ts'
+import { TagKeeper } from '../../../lib/affinity/tag-keeper.ts'
 import { Hops } from '../../../lib/affinity/hops.ts'
 import { Missing } from '../../../lib/affinity/missing.ts'
 import type { Found } from '../../../lib/affinity/found.ts'
@@ -10,16 +12,20 @@ import { HOP } from '../../../lib/http/between-nodes.ts'
 import type { AnswerHead, Forwarded, Forwarder } from '../../../lib/affinity/forwarding/forwarder.ts'
 import type { Question, Said } from '../../../lib/affinity/evidence/owner-question.ts'
 import { Owners } from '../../../lib/affinity/evidence/owners.ts'
+import { ANONYMOUS } from '../../../lib/security/caller.ts'
 import { Incoming } from '../../../lib/sessions/incoming.ts'
 import type { Addressed } from '../../../lib/sessions/incoming.ts'
 import { Lease } from '../../../lib/sessions/lease.ts'
 import { UnderWay } from '../../../lib/http/under-way.ts'
 import { DirectoryUnavailableError } from '../../../lib/errors.ts'
-import { nodeTag } from '../../../lib/session-id.ts'
+import { nodeTag, nodeTags } from '../../../lib/session-id.ts'
+import { onlyEndpoint } from '../../../lib/directory/node.ts'
 import type { NodeIdentity } from '../../../lib/directory/node.ts'
 import type { LocalSession } from '../../../lib/sessions/session.ts'
+import { newCounters } from '../../../lib/counters.ts'
+import { DEFAULT_ENDPOINT } from '../../../lib/endpoint-name.ts'
+import { Endpoint } from '../../../lib/sessions/endpoint.ts'
 import { Sessions } from '../../../lib/sessions/sessions.ts'
-import { SessionStore } from '../../../lib/sessions/store.ts'
 import { AnswerWait } from '../../../lib/transport/calls/answer-wait.ts'
 import { MessageExtra } from '../../../lib/transport/extra.ts'
 import { KeepAlive } from '../../../lib/transport/streams/keep-alive.ts'
@@ -33,6 +39,7 @@ import type { DirectoryFaults } from './fake-scripts.ts'
 import { Answering, modelServer, VERSION } from './server.ts'
 import { running } from './world.ts'
 import type { Process, World } from './world.ts'
+import { eventsTo, livesTo, UNTOLD } from '../../fixtures/events.ts'
 
 export const HEARTBEAT = 2000
 
@@ -63,6 +70,7 @@ const unsent = new Unsent({ most: Infinity, keepAlive: 3_600_000 })
 export class ModelNode implements Process {
   readonly url: string
   readonly identity: NodeIdentity
+  readonly counters = newCounters()
   readonly sessions: Sessions
   readonly directory: FakeDirectory
   readonly lease: Lease
@@ -72,7 +80,9 @@ export class ModelNode implements Process {
   /** How far this machine's clocks are from the world's. */
   readonly #skew = { monotonic: 0, wall: 0 }
   readonly #cluster: Cluster
+  readonly adoption: Adoption
   readonly #affinity: Affinity
+  readonly #keeper: TagKeeper
   readonly #drain: Drain
   #missed: Array<() => void> = []
   #pausedAt = 0
@@ -82,38 +92,41 @@ export class ModelNode implements Process {
     const { world, redis, faults } = cluster
     this.#cluster = cluster
     this.url = `http://n${place}`
-    this.identity = { id: `n${place}`, url: this.url, tag: nodeTag({ id: '', url: this.url }), incarnation, epoch: `${incarnation}.0` }
+    this.identity = { id: `n${place}`, url: this.url, tag: nodeTag({ id: '', url: this.url }), tags: nodeTags({ id: '', url: this.url }, 1), minting: nodeTags({ id: '', url: this.url }, 1), started: world.now, incarnation, stateless: [], unannounced: [], endpoints: onlyEndpoint(), epoch: `${incarnation}.0` }
     this.directory = new FakeDirectory({ world, redis, node: this.identity, process: this, heartbeat: HEARTBEAT, faults })
     const clock = () => ({ monotonic: world.now + this.#skew.monotonic, wall: world.now + this.#skew.wall })
     this.lease = new Lease({ node: this.identity, life: faults.endlessLease === true ? Infinity : BEATS.lease * HEARTBEAT, clock })
     const log: any = { ...this.log, child: () => log }
-    this.sessions = new Sessions({
-      node: this.identity,
-      store: new SessionStore({ maxPerNode: 1000, maxPerPrincipal: 1000 }),
-      directory: this.directory,
-      lease: this.lease,
+    const events = eventsTo(log)
+    const lives = livesTo(log)
+    const endpoint = new Endpoint({
+      name: DEFAULT_ENDPOINT,
       onAdopt: undefined,
-      limits: { idleTimeout: 1e12, firstUseTimeout: 1e12 },
+      limits: { idleTimeout: 1e12, firstUseTimeout: 1e12, maxPerNode: 1000, maxPerPrincipal: 1000 },
+      counters: this.counters,
       createServer: () => modelServer(++cluster.serial, world, milliseconds => this.#wait(milliseconds)),
-      makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, unsent, log }),
+      makeTransport: events => new StreamableHttpTransport({ ...events, token: `t${world.random()}`, responseMode: 'json', waits, keepAlive, unsent, told: UNTOLD, log }),
       log
     })
-    const owners = new Owners({ own: this.url, ask: question => this.#ask(question), life: BEATS.key * HEARTBEAT, unprovenTimeout: 60_000, disbelieved: { count: 0 }, log })
-    const adoption = new Adoption({ sessions: this.sessions, directory: this.directory, owners, log })
+    this.sessions = new Sessions({ node: this.identity, endpoints: new Map([[DEFAULT_ENDPOINT, endpoint]]), directory: this.directory, lease: this.lease, lives, log })
+    const owners = new Owners({ endpoint: DEFAULT_ENDPOINT, own: this.url, ask: question => this.#ask(question), life: BEATS.place * HEARTBEAT, unprovenTimeout: 60_000, counters: this.counters, log })
+    const heirs = new Heirs({ node: this.identity, directory: this.directory, sessions: this.sessions, ask: url => this.#askToTake(url), log })
+    this.#keeper = new TagKeeper({ node: this.identity, directory: this.directory, sessions: this.sessions, heartbeat: HEARTBEAT, idleTimeout: 1e12, log })
+    this.adoption = new Adoption({ endpoint: DEFAULT_ENDPOINT, sessions: this.sessions, directory: this.directory, owners, heirs, lives })
     const forwarder = { forward: (request: any, reply: any, url: string, { decline }: any) => this.#forward(request, reply, url, decline) } as unknown as Forwarder
     const underWay = { calls: new UnderWay(), streams: new UnderWay() }
-    const hops = new Hops({ forwarder, forwarded: { count: 0 }, underWay, lastWords: () => '' })
+    const hops = new Hops({ endpoint: DEFAULT_ENDPOINT, forwarder, counters: this.counters, events, underWay, lastWords: () => '' })
     this.#affinity = new Affinity({
       policies: { misroute: 'forward', orphan: 'adopt' },
       sessions: this.sessions,
       directory: this.directory,
       hops,
-      delegation: new Delegation({ hops, directory: this.directory, node: this.identity }),
-      missing: new Missing({ directory: this.directory, owners, url: this.url }),
-      adoption,
+      delegation: new Delegation({ endpoint: DEFAULT_ENDPOINT, hops, directory: this.directory, node: this.identity }),
+      missing: new Missing({ endpoint: DEFAULT_ENDPOINT, directory: this.directory, owners, url: this.url }),
+      adoption: this.adoption,
       patience: BEATS.patience * HEARTBEAT
     })
-    this.#drain = new Drain({ sessions: this.sessions, handOver: true, underWay, log })
+    this.#drain = new Drain({ sessions: this.sessions, handOver: true, underWay, heirs, beat: HEARTBEAT, events, log })
   }
 
   deliver (event: () => void): void {
@@ -123,7 +136,10 @@ export class ModelNode implements Process {
   }
 
   start (): void {
-    running.run(this, () => { this.sessions.start() })
+    running.run(this, () => {
+      this.#own(this.sessions.start())
+      this.#own(this.#keep())
+    })
   }
 
   pause (): void {
@@ -153,7 +169,7 @@ export class ModelNode implements Process {
     if (this.draining) return
     this.draining = true
     running.run(this, () => {
-      this.#drain.run({ grace: 2000, timeout: 3000 }).then(() => this.sessions.shutdown(2000)).then(() => this.deliver(() => this.kill()))
+      this.#own(this.#drain.run({ grace: 2000, timeout: 3000 }).then(() => this.sessions.shutdown(2000)).then(() => this.deliver(() => this.kill())))
     })
   }
 
@@ -174,7 +190,7 @@ export class ModelNode implements Process {
         world.after(1, () => resolve(answer))
       }
       world.after(1, () => this.deliver(() => {
-        this.#handle(ask).then(answer => { if (this.state !== 'dead') answered(answer) })
+        this.#own(this.#handle(ask).then(answer => { if (this.state !== 'dead') answered(answer) }))
       }))
     })
   }
@@ -200,14 +216,14 @@ export class ModelNode implements Process {
       let opened: string | undefined
       const exchange = new Answering(body => resolve({ status: 'error' in body ? 500 : 200, id: opened }))
       const params = { protocolVersion: VERSION, capabilities: {}, clientInfo: { name: 'c', version: '1' } }
-      this.sessions.open({
+      this.#own(this.sessions.open(DEFAULT_ENDPOINT, {
         request,
         message: { jsonrpc: '2.0', id: 0, method: 'initialize', params },
-        principal: undefined,
+        caller: ANONYMOUS,
         exchange,
         extra: new MessageExtra(HTTP, undefined),
         onOpened: id => { opened = id }
-      }).then(full => { if (full !== undefined) resolve({ status: 503, reason: full }) })
+      }).then(full => { if (full !== undefined) resolve({ status: 503, reason: full }) }))
     })
   }
 
@@ -242,7 +258,7 @@ export class ModelNode implements Process {
   }
 
   #back<T> (answer: Promise<T>): Promise<T> {
-    return new Promise(resolve => { answer.then(value => this.deliver(() => resolve(value))) })
+    return new Promise(resolve => this.#own(answer.then(value => this.deliver(() => resolve(value)))))
   }
 
   async #forward (request: any, reply: any, url: string, decline: (answer: AnswerHead) => boolean): Promise<Forwarded> {
@@ -276,11 +292,34 @@ export class ModelNode implements Process {
           const mine = ids.filter(id => sessions.state !== 'superseded' && sessions.holds(id) !== undefined && !closing.includes(id))
           world.after(1, () => resolve({ said: 'proven', held: Object.fromEntries(mine.map(id => [id, sessions.holds(id)!])), doubtful: directory.doubtful }))
         }
-        if (unrecorded) directory.closing().then(said)
+        if (unrecorded) this.#own(directory.closing().then(said))
         else said([])
       }))
     }))
   }
+
+  /** Looks after the table of tags with every other beat. */
+  async #keep (): Promise<void> {
+    for (;;) {
+      await this.#keeper.turn()
+      await this.#wait(2 * HEARTBEAT)
+    }
+  }
+
+  #askToTake (url: string): Promise<boolean> {
+    const { world } = this.#cluster
+    const heir = this.#at(url)
+    return this.#back(new Promise<boolean>(resolve => {
+      if (heir === undefined) return resolve(false)
+      world.after(1000, () => resolve(false))
+      world.after(1, () => heir.deliver(() => {
+        const { takes } = heir.adoption
+        world.after(1, () => resolve(takes))
+      }))
+    }))
+  }
+
+  #own (promise: Promise<unknown>): void { this.#cluster.world.own(promise) }
 
   #wait (milliseconds: number): Promise<void> {
     return new Promise(resolve => this.#cluster.world.after(milliseconds, () => this.deliver(resolve)))

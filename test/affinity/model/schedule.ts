@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { FakeRedis } from './fake-redis.ts'
 import { Model } from './model.ts'
 import type { Known } from './model.ts'
@@ -35,22 +36,22 @@ export class Schedule {
     this.#model = new Model(this.world, this.#cluster.redis, what => this.#say(what))
   }
 
-  get violations (): string[] { return this.#model.violations }
+  get violations (): string[] { return [...this.#model.violations, ...this.world.failures.map(error => `an error that nobody caught: ${inspect(error)}`)] }
 
   async run (steps: number): Promise<void> {
     for (let place = 0; place < PLACES; place++) this.#start(place)
     await this.world.advance(HEARTBEAT)
     for (let i = 0; i < 3; i++) this.#open()
     await this.world.advance(500)
-    for (let step = 0; step < steps && this.#model.violations.length === 0; step++) {
+    for (let step = 0; step < steps && this.violations.length === 0; step++) {
       this.counts.steps++
       this.#step()
       await this.world.advance(this.world.chance(0.3) ? this.world.int(500, 9000) : this.world.int(1, 300))
       this.#model.look()
     }
-    if (this.#model.violations.length === 0) await this.#heal()
+    if (this.violations.length === 0) await this.#heal()
     this.counts.unsure = this.#model.unsure
-    for (const node of this.#cluster.nodes) this.counts.adoptions += node.sessions.adopted
+    for (const node of this.#cluster.nodes) this.counts.adoptions += node.counters.adopted
     for (const node of this.#cluster.nodes) if (node.state !== 'dead') node.kill()
   }
 
@@ -155,11 +156,11 @@ export class Schedule {
 
   #open (): void {
     const node = this.world.pick(this.#alive())
-    node.ask({ kind: 'open', id: '' }).then(answer => {
+    this.world.own(node.ask({ kind: 'open', id: '' }).then(answer => {
       const id = answer?.id
       if (answer?.status !== 200 || id === undefined) return
       this.#say(`${node.identity.id} opened ${this.#model.opened(id).name}`)
-    })
+    }))
   }
 
   #call (): void {
@@ -168,7 +169,7 @@ export class Schedule {
     const node = this.world.pick(this.#alive())
     const { recorded } = session
     this.#say(`call of ${session.name} at ${node.identity.id}`)
-    node.ask({ kind: 'call', id: session.id }).then(answer => this.#answered(session, node, answer, recorded))
+    this.world.own(node.ask({ kind: 'call', id: session.id }).then(answer => this.#answered(session, node, answer, recorded)))
   }
 
   #answered (session: Known, node: ModelNode, answer: Answer | undefined, recorded: boolean): void {
@@ -184,12 +185,12 @@ export class Schedule {
     const node = this.world.pick(this.#alive())
     session.closing = true
     this.#say(`close of ${session.name} at ${node.identity.id}`)
-    node.ask({ kind: 'delete', id: session.id }).then(answer => {
+    this.world.own(node.ask({ kind: 'delete', id: session.id }).then(answer => {
       this.#say(`close of ${session.name}: ${answer?.status}`)
       if (answer?.status !== 200) return
       this.#model.closed(session, answer.node!)
       this.counts.closed++
-    })
+    }))
   }
 
   /** Everything is well again: invariants 2, 3 and 4. */
@@ -214,7 +215,7 @@ export class Schedule {
     if (!this.#model.healed(session, nodes)) return
     const answers = nodes.map(node => ({ node, answer: undefined as Answer | undefined }))
     for (const asked of answers) {
-      asked.node.ask({ kind: 'call', id: session.id }).then(answer => { asked.answer = answer })
+      this.world.own(asked.node.ask({ kind: 'call', id: session.id }).then(answer => { asked.answer = answer }))
       await this.world.advance(12_000)
     }
     this.#model.final(session, answers)

@@ -13,6 +13,8 @@ export const running = new AsyncLocalStorage<Process>()
 /** Time, chance and the events to come of one schedule. */
 export class World {
   now = 1_000_000
+  /** What went wrong where nobody waits for it. */
+  readonly failures: unknown[] = []
   readonly #events: Array<{ at: number, order: number, run: () => void }> = []
   readonly #seed: () => number
   #order = 0
@@ -30,6 +32,11 @@ export class World {
   /** Runs an event `delay` milliseconds from now, those of one moment in order. */
   after (delay: number, run: () => void): void {
     this.#events.push({ at: this.now + delay, order: this.#order++, run })
+  }
+
+  /** Takes on what nobody in the model waits for: if it fails, the schedule has. */
+  own (promise: Promise<unknown>): void {
+    promise.catch(error => { this.failures.push(error) })
   }
 
   /** Lets time pass, and everything happen that is due meanwhile. */

@@ -4,12 +4,16 @@ import t, { type Test } from 'tap'
 import { FORMAT } from '../../../lib/format.ts'
 import { redisKeys, type Keys } from '../../../lib/redis/keys.ts'
 import { Link } from '../../../lib/redis/link/link.ts'
+import { Unreadable } from '../../../lib/redis/link/unreadable.ts'
+import { NodeRegistry } from '../../../lib/redis/nodes/node-registry.ts'
 import { Sweeper, type SweeperOptions } from '../../../lib/redis/clearing/sweeper.ts'
 import { newSessionId } from '../../../lib/session-id.ts'
+import { identity } from '../../fixtures/directory-node.ts'
 import { keptLog } from '../../fixtures/log.ts'
 import { connect, connectCluster, countCommands, startCluster, startRedis } from '../../fixtures/redis.ts'
 import { randomPrefix } from '../../fixtures/redis-node.ts'
 import { until } from '../../fixtures/until.ts'
+import type { Step } from '../../../lib/directory/trails.ts'
 
 const HOUR = 3_600_000
 const OLD = 2 * HOUR
@@ -29,10 +33,13 @@ class Scene {
   }
 
   async node (id: string, epoch?: string): Promise<void> {
-    await this.redis.sadd(this.keys.nodes, id)
-    if (epoch === undefined) return
-    this.live.set(id, { epoch })
-    await this.redis.set(this.keys.node(id), JSON.stringify({ epoch }))
+    await this.redis.hset(this.keys.members, id, epoch === undefined ? '0 ' : `${Date.now() + HOUR} ${JSON.stringify({ tag: 't', epoch })}`)
+    if (epoch !== undefined) this.live.set(id, { epoch })
+  }
+
+  /** The ids of the nodes that are known, the dead included. */
+  async nodes (): Promise<string[]> {
+    return (await this.redis.hkeys(this.keys.members)).sort()
   }
 
   /** A session in a node's index; `node` and `epoch`: what its record says. */
@@ -47,8 +54,9 @@ class Scene {
   }
 
   sweeper (options: Partial<SweeperOptions> = {}): Sweeper {
-    const link = new Link(this.redis as Redis, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
+    const link = options.link ?? new Link(this.redis as Redis, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
     this.#t.teardown(() => link.stop())
+    const registry = new NodeRegistry({ link, keys: this.keys, node: identity('sweeping'), heartbeat: HOUR, unreadable: new Unreadable(keptLog()), onFailed: err => { throw err } })
     return new Sweeper({
       link,
       keys: this.keys,
@@ -56,7 +64,8 @@ class Scene {
       log: keptLog(),
       after: HOUR,
       interval: 0,
-      nodes: async () => ({ ids: (await this.redis.smembers(this.keys.nodes)).sort(), live: this.live }),
+      nodes: async () => ({ ids: await this.nodes(), live: this.live }),
+      forget: id => registry.forget(id),
       doubt: { left: 0 },
       ...options
     })
@@ -82,18 +91,21 @@ t.test('what a dead node has left and nobody asks for goes, and at last the node
   await client.sadd(keys.close('dead'), 'x')
   const ids = [await scene.session('dead'), await scene.session('dead', { released: true }), await scene.session('dead', { record: false })]
   const young = [await scene.session('dead', { age: YOUNG }), await scene.session('dead', { age: YOUNG, indexed: OLD })]
-  const sweeper = scene.sweeper()
+  const noted: Array<[string, Step]> = []
+  const sweeper = scene.sweeper({ trails: { note: (id, step) => { noted.push([id, step]) } } })
   t.same(await sweeper.turn(), { swept: 2 })
+  t.match(noted, ids.slice(0, 2).map(id => [id, { what: 'ended', node: 'dead', reason: 'node_lost', at: Number }]))
+  t.equal(noted.length, 2)
   t.same(await scene.left('dead', ids), ['none', 'none', 'none'])
   t.same(await scene.left('dead', young), ['both', 'both'], 'young ones stay, whatever the index says')
-  t.equal(await client.sismember(keys.nodes, 'dead'), 1)
+  t.equal(await client.hexists(scene.keys.members, 'dead'), 1)
   t.equal(await client.exists(keys.close('dead')), 1)
   for (const id of young) {
     await client.hset(keys.session(id), 'lastSeenAt', String(Date.now() - OLD))
     await client.zadd(keys.index('dead'), Date.now() - OLD, id)
   }
   t.same(await sweeper.turn(), { swept: 2 })
-  t.equal(await client.sismember(keys.nodes, 'dead'), 0)
+  t.equal(await client.hexists(scene.keys.members, 'dead'), 0)
   t.equal(await client.exists(keys.close('dead')), 0)
 })
 
@@ -105,7 +117,7 @@ t.test('what is for nodes of a newer format is theirs to sweep', async t => {
   t.same(await scene.sweeper().turn(), { swept: 2 })
   t.same(await scene.left('dead', kept), ['both', 'both'])
   t.same(await scene.left('dead', gone), ['none', 'none'])
-  t.equal(await client.sismember(scene.keys.nodes, 'dead'), 1)
+  t.equal(await client.hexists(scene.keys.members, 'dead'), 1)
 })
 
 t.test('a live node\'s stay however old; those of its dead incarnations and those it has given up go', async t => {
@@ -118,7 +130,7 @@ t.test('a live node\'s stay however old; those of its dead incarnations and thos
   t.same(await scene.left('live', kept), ['both', 'both'])
   t.same(await scene.left('live', gone), ['none', 'none', 'none'])
   t.same(await scene.left('live', [fresh]), ['both'])
-  t.equal(await client.sismember(scene.keys.nodes, 'live'), 1)
+  t.equal(await client.hexists(scene.keys.members, 'live'), 1)
 })
 
 t.test('the sweeping node\'s own stay, though nobody has seen it beat', async t => {
@@ -130,7 +142,7 @@ t.test('the sweeping node\'s own stay, though nobody has seen it beat', async t 
   t.same(await scene.left('sweeping', [mine, before]), ['both', 'none'])
   await client.del(scene.keys.index('sweeping'))
   await scene.sweeper().turn()
-  t.equal(await client.sismember(scene.keys.nodes, 'sweeping'), 1, 'and its id')
+  t.equal(await client.hexists(scene.keys.members, 'sweeping'), 1, 'and its id')
 })
 
 t.test('of a session that another node has adopted only the old index entry goes', async t => {
@@ -161,29 +173,50 @@ t.test('a session that is used while it is swept stays', async t => {
   t.same(await scene.sweeper({ link }).turn(), { swept: 1 })
   t.same(await scene.left('dead', [renewed]), ['both'])
   t.equal(await client.zcard(scene.keys.index('dead')), 2, 'entries that are young again stay')
-  t.equal(await client.sismember(scene.keys.nodes, 'dead'), 1)
+  t.equal(await client.hexists(scene.keys.members, 'dead'), 1)
 })
 
 t.test('a dead node that comes back keeps its place', async t => {
   const scene = new Scene(t, client)
-  const { keys } = scene
+  const link = new Link(client, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
+  t.teardown(() => link.stop())
+  const run = link.run.bind(link)
+  link.run = async (script, key, ...rest) => {
+    // It beats just before the sweeper takes its place away.
+    if (key === scene.keys.close('back')) await client.hset(scene.keys.members, 'back', `${Date.now() + HOUR} {"tag":"t","epoch":"e.0"}`)
+    return run(script, key, ...rest)
+  }
   await scene.node('back')
-  await client.sadd(keys.close('back'), 'x')
-  await client.set(keys.node('back'), '{}')
+  await scene.sweeper({ link }).turn()
+  t.equal(await client.hexists(scene.keys.members, 'back'), 1)
+  await scene.node('back')
   await scene.sweeper().turn()
-  t.equal(await client.sismember(keys.nodes, 'back'), 1, 'before the sweeper looks')
-  t.equal(await client.exists(keys.close('back')), 1)
-  await client.del(keys.node('back'))
+  t.equal(await client.hexists(scene.keys.members, 'back'), 0, 'or not')
+})
+
+t.test('a dead node of a format below 2 goes from the set of their ids, unless it is coming back', async t => {
+  const scene = new Scene(t, client)
+  const { keys } = scene
+  const old = () => client.sismember(keys.nodes, 'old')
+  await client.sadd(keys.nodes, 'old')
+  await client.set(keys.node('old'), '{}')
+  const sweeper = (link?: Link) => scene.sweeper({ nodes: async () => ({ ids: ['old'], live: new Map() }), ...link && { link } })
+  await sweeper().turn()
+  t.equal(await old(), 1, 'its key is there')
+  await client.del(keys.node('old'))
   const link = new Link(client, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
   t.teardown(() => link.stop())
   const run = link.run.bind(link)
   link.run = async (script, key, ...rest) => {
     // It sets its key, then puts its id into the set, just before the sweeper takes it out.
-    if (key === keys.nodes && await client.exists(keys.node('back')) === 0) await client.set(keys.node('back'), '{}')
+    if (key === keys.nodes && await client.exists(keys.node('old')) === 0) await client.set(keys.node('old'), '{}')
     return run(script, key, ...rest)
   }
-  await scene.sweeper({ link }).turn()
-  t.equal(await client.sismember(keys.nodes, 'back'), 1, 'and in the middle')
+  await sweeper(link).turn()
+  t.equal(await old(), 1, 'and in the middle')
+  await client.del(keys.node('old'))
+  await sweeper().turn()
+  t.equal(await old(), 0)
 })
 
 t.test('one node sweeps at a time, and another when it is gone', async t => {
@@ -235,7 +268,7 @@ t.test('a turn does so much, and the next goes on from there', async t => {
   t.ok(seen.every(swept => swept <= 10))
   t.equal(seen.reduce((a, b) => a + b), 50, 'past a live node\'s, which all stay')
   t.equal(await client.zcard(scene.keys.index('live')), 25)
-  t.same((await client.smembers(scene.keys.nodes)), ['live'])
+  t.same(await scene.nodes(), ['live'])
 })
 
 t.test('between two rounds nothing is asked, and turns do not overlap', async t => {
@@ -319,5 +352,5 @@ t.test('on a Redis Cluster', async t => {
   await scene.node('dead')
   for (let n = 0; n < 30; n++) await scene.session('dead')
   t.same(await scene.sweeper().turn(), { swept: 30 })
-  t.same(await cluster.smembers(scene.keys.nodes), [])
+  t.same(await scene.nodes(), [])
 })

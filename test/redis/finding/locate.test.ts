@@ -1,7 +1,7 @@
 import t from 'tap'
-import { Doubt } from '../../../lib/redis/nodes/doubt.ts'
+import { Doubt } from '../../../lib/shared-directory/doubt.ts'
 import { locate, type LocateParts } from '../../../lib/redis/finding/locate.ts'
-import { OwnerCache } from '../../../lib/redis/finding/owner-cache.ts'
+import { OwnerCache } from '../../../lib/shared-directory/owner-cache.ts'
 import { RecordReader } from '../../../lib/redis/finding/record-reader.ts'
 import { Unreadable } from '../../../lib/redis/link/unreadable.ts'
 import { newSessionId } from '../../../lib/session-id.ts'
@@ -19,7 +19,8 @@ t.test('an orphan is unknown where its principal\'s close is still to be carried
     reader: { read: async () => record },
     registry: { latest: () => new Map(), owner: async () => undefined },
     doubt: { left: 0, since: () => false },
-    owners: new OwnerCache()
+    ownerCache: new OwnerCache(),
+    tags: { refresh: async () => {} }
   } as unknown as LocateParts
   const status = async (...closing: Parameters<typeof locate>[2]['closing']) =>
     (await locate(parts, record.id, { fresh: false, discarding: false, closing })).status
@@ -38,7 +39,8 @@ t.test('who was reached by our url before us is gone, whatever is left of its he
       reader: { read: async () => record },
       registry: { latest: () => new Map(), owner: async () => ({ ...identity('dead', its), state: 'up' }) },
       doubt: { left: 0, since: () => false },
-      owners: new OwnerCache()
+      ownerCache: new OwnerCache(),
+      tags: { refresh: async () => {} }
     } as unknown as LocateParts
     return (await locate(parts, record.id, { fresh: false, discarding: false, closing: [] })).status
   }
@@ -52,11 +54,12 @@ t.test('what was read in doubt is no evidence when the doubt is over', async t =
   const node = identity('a')
   const doubt = new Doubt(0)
   const raised = () => { doubt.raise() }
-  const owners = new OwnerCache()
-  const registry = { latest: () => new Map(), alive: async () => new Map(), lastSeen: () => undefined, owner: async () => during() }
+  const ownerCache = new OwnerCache()
+  const registry = { latest: () => new Map(), knows: async () => false, owner: async () => during() }
   const absent = { run: async () => { during(); return [] } }
   const id = newSessionId(node.tag)
-  const reader = new RecordReader({ link: absent, registry, doubt, unreadable: new Unreadable(keptLog()), keys: { session: () => '' } } as unknown as ConstructorParameters<typeof RecordReader>[0])
+  const tags = { latest: () => new Map(), refresh: async () => {} }
+  const reader = new RecordReader({ link: absent, registry, tags, doubt, unreadable: new Unreadable(keptLog()), keys: { session: () => '' } } as unknown as ConstructorParameters<typeof RecordReader>[0])
   let during = raised
   await t.rejects(reader.read(id), UNAVAILABLE)
   during = () => {}
@@ -64,7 +67,7 @@ t.test('what was read in doubt is no evidence when the doubt is over', async t =
   t.equal(await reader.read(id), undefined, 'what is read now is')
   during = raised
   const record = { id, node: 'dead', epoch: 'e.0' }
-  const parts = { node, registry, doubt, owners, reader: { read: async () => record } } as unknown as LocateParts
+  const parts = { node, registry, doubt, ownerCache, reader: { read: async () => record } } as unknown as LocateParts
   const how = { fresh: false, discarding: false, closing: [] }
   await t.rejects(locate(parts, id, how), UNAVAILABLE)
   during = () => {}

@@ -13,3 +13,18 @@ t.test('what Redis refuses is said once, without the command, which names the se
   t.equal(log.lines.length, 1)
   t.notMatch(JSON.stringify(log.lines), /secret/)
 })
+
+t.test('an outage lasts while Redis does not answer or refuses what is written, and counts once', async t => {
+  const availability = new Availability(keptLog())
+  const now = () => [availability.up, availability.outages]
+  t.strictSame(now(), [true, 0])
+  availability.lost('silence')
+  availability.refused(new Error('READONLY'))
+  t.strictSame(now(), [false, 1])
+  availability.regained()
+  t.strictSame(now(), [false, 1], 'it refuses')
+  availability.accepted()
+  t.strictSame(now(), [true, 1])
+  availability.lost('silence')
+  t.strictSame(now(), [false, 2])
+})

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { ClusterClient } from '../../../lib/redis/client.ts'
 import { Link } from '../../../lib/redis/link/link.ts'
 import { keySlot } from '../../../lib/redis/link/slot.ts'
-import { readMembers, addMembers } from '../../../lib/redis/scripts/node-scripts.ts'
+import { readSet, addToSet } from '../../../lib/redis/scripts/node-scripts.ts'
 import { connect, startRedis } from '../../fixtures/redis.ts'
 import { until } from '../../fixtures/until.ts'
 
@@ -30,7 +30,7 @@ t.test('a busy process does not take its own delay for Redis\'', async t => {
   const { told, events } = toldBy()
   const link = new Link(client, events)
   // Not known to Redis yet: it takes two turns of the event loop.
-  const answer = link.run(addMembers, 'set', ['', 'x'], 20)
+  const answer = link.run(addToSet, 'set', ['', 'x'], 20)
   holdUp(200)
   t.equal(await answer, 1)
   t.strictSame(told, [])
@@ -44,13 +44,13 @@ t.test('the unanswered command is the probe, and its answer is told', async t =>
   const { told, events } = toldBy()
   const link = new Link(client, events)
   server.pause()
-  await t.rejects(link.run(readMembers, 'set', [], 20), { message: 'no answer within 20 ms' })
+  await t.rejects(link.run(readSet, 'set', [], 20), { message: 'no answer within 20 ms' })
   t.equal(link.ailing, true)
-  await t.rejects(link.run(readMembers, 'set'), { message: 'the server does not answer' })
+  await t.rejects(link.run(readSet, 'set'), { message: 'the server does not answer' })
   server.resume()
   await until('Redis answers', () => told.length === 2)
   t.strictSame(told, ['lost: no answer within 20 ms', 'answering'])
-  t.strictSame(await link.run(readMembers, 'set'), [])
+  t.strictSame(await link.run(readSet, 'set'), [])
   link.stop()
 })
 
@@ -59,7 +59,7 @@ t.test('what Redis answers with an error is an answer', async t => {
   await client.set('text', 'x')
   const { told, events } = toldBy()
   const link = new Link(client, events)
-  await t.rejects(link.run(readMembers, 'text'), { name: 'ReplyError', message: /WRONGTYPE/ })
+  await t.rejects(link.run(readSet, 'text'), { name: 'ReplyError', message: /WRONGTYPE/ })
   t.equal(link.ailing, false)
   t.strictSame(told, [])
   link.stop()
@@ -71,7 +71,7 @@ t.test('a client that was not connected yet is, and its connections are told', a
   const { told, events } = toldBy()
   const link = new Link(client, events)
   t.equal(link.ready, false)
-  await t.rejects(link.run(readMembers, 'set'), { message: 'the client is not connected' })
+  await t.rejects(link.run(readSet, 'set'), { message: 'the client is not connected' })
   t.equal(await link.connected(20_000), true)
   t.strictSame(told, ['reconnected'])
   await server.kill()
@@ -102,8 +102,8 @@ t.test('on a Cluster the breaker is the key\'s master\'s, the client\'s own pref
   }
   const { told, events } = toldBy()
   const link = new Link(client, events)
-  await t.rejects(link.run(readMembers, 'hung', [], 1), { message: 'no answer within 1 ms' })
+  await t.rejects(link.run(readSet, 'hung', [], 1), { message: 'no answer within 1 ms' })
   t.strictSame(told, ['lost: no answer within 1 ms from b:1'])
-  await t.rejects(link.run(readMembers, 'hung'), { message: 'the server does not answer' })
-  t.strictSame(await link.run(readMembers, 'well'), [])
+  await t.rejects(link.run(readSet, 'hung'), { message: 'the server does not answer' })
+  t.strictSame(await link.run(readSet, 'well'), [])
 })

@@ -2,11 +2,12 @@
 import t from 'tap'
 import { redisKeys } from '../../../lib/redis/keys.ts'
 import { Link } from '../../../lib/redis/link/link.ts'
-import { readNodeState } from '../../../lib/redis/nodes/node-state.ts'
+import { readMemberState, readNodeState } from '../../../lib/redis/nodes/node-state.ts'
 import { Sweeper } from '../../../lib/redis/clearing/sweeper.ts'
 import { identity } from '../../fixtures/directory-node.ts'
 import { keptLog } from '../../fixtures/log.ts'
 import { connect, startRedis } from '../../fixtures/redis.ts'
+import { memberOf, takePlace } from '../../fixtures/members.ts'
 import { randomPrefix, startNode, type RedisNode } from '../../fixtures/redis-node.ts'
 import { until } from '../../fixtures/until.ts'
 
@@ -56,38 +57,54 @@ t.test('the keys of nodes: they count as absent, and each is said once', async t
   t.notMatch(JSON.stringify(b.log.lines), SECRET)
 })
 
-t.test('a node\'s own key: it takes it, whatever was there, and beats on when it is written over', async t => {
+t.test('what stands at a place among the nodes: no node\'s counts as absent, and is said once', async t => {
   const server = await startRedis(t)
   const raw = connect(t, server)
   const keyPrefix = randomPrefix()
-  const key = `${keyPrefix}node:a`
+  const a = await startNode(t, connect(t, server), { keyPrefix, heartbeat: 500 })
+  for (const [i, value] of Object.values(nodeValues).entries()) await takePlace(raw, keyPrefix, `x${i}`, value)
+  await raw.hset(redisKeys(keyPrefix).members, 'bare', SECRET, `no id ${SECRET}`, '0 ')
+  const b = await startNode(t, connect(t, server), { keyPrefix, heartbeat: 500 })
+  await until('only nodes are', async () => (await b.directory.nodes()).map(({ id }) => id).join() === [a.node.identity.id, b.node.identity.id].sort().join())
+  t.strictSame((await b.directory.list({ limit: 10 })).sessions, [])
+  t.strictSame(said(b).map(({ fields }) => fields['what']).sort(), ['bare', ...Object.keys(nodeValues).map((_, i) => `x${i}`)].map(id => `the place of the node ${id}`).sort())
+  t.notMatch(JSON.stringify(b.log.lines), SECRET)
+})
+
+t.test('a node\'s own place: it takes it, whatever was there, and beats on when it is written over', async t => {
+  const server = await startRedis(t)
+  const raw = connect(t, server)
+  const keyPrefix = randomPrefix()
+  const key = redisKeys(keyPrefix).members
   const put: Record<string, (value: string) => Promise<unknown>> = {
-    string: value => raw.set(key, value),
-    list: value => raw.multi().del(key).rpush(key, value).exec()
+    'with an end': value => takePlace(raw, keyPrefix, 'a', value),
+    bare: value => raw.hset(key, 'a', value),
+    'of another type': value => raw.multi().del(key).rpush(key, value).exec()
   }
-  for (const [type, write] of Object.entries(put)) {
+  for (const [how, write] of Object.entries(put)) {
     await write(SECRET)
     const a = await startNode(t, connect(t, server), { keyPrefix, id: identity('a') })
-    t.match(await raw.get(key), '"epoch"', `claimed over a ${type}`)
+    t.ok(await memberOf(raw, keyPrefix, 'a'), `taken, ${how}`)
     for (const value of Object.values(nodeValues)) {
       await write(value)
-      await until('it beats again', async () => await raw.type(key) === 'string' && readNodeState('a', await raw.get(key) ?? '')?.epoch === a.node.identity.epoch)
+      await until('it beats again', async () => await raw.type(key) === 'hash' && (await memberOf(raw, keyPrefix, 'a'))?.epoch === a.node.identity.epoch)
     }
     t.equal(a.node.supersededBy, undefined)
-    t.equal(said(a).length, 1)
+    t.ok(said(a).length <= 1)
     await a.directory.stop([], 500)
-    t.equal(await raw.exists(key), 0)
+    t.equal(await raw.hexists(key, 'a'), 0)
   }
 })
 
 t.test('fields of a newer node that are not known are left out, and those that make no sense too', async t => {
   const tag = '0123456789abcdef'
-  t.match(readNodeState('a', JSON.stringify({ tag, epoch: 'e.1', state: 'up', sessions: 3, room: null, beat: 4, heartbeat: 500, format: 9, secret: 'x' })), {
-    id: 'a', tag, epoch: 'e.1', url: undefined, state: 'up', sessions: 3, room: Infinity, beat: 4, heartbeat: 500
+  t.match(readNodeState('a', JSON.stringify({ tag, epoch: 'e.1', state: 'up', sessions: 3, room: null, heartbeat: 500, format: 9, secret: 'x' })), {
+    id: 'a', tag, tags: [tag], epoch: 'e.1', url: undefined, state: 'up', load: { sessions: 3, room: Infinity }, heartbeat: 500
   })
-  t.match(readNodeState('a', JSON.stringify({ tag, epoch: 'e.1', state: 'resting', sessions: 'many', room: -1, heartbeat: 1e12 })), {
-    state: 'draining', sessions: 0, room: 0, beat: 0, heartbeat: 2000
+  t.match(readNodeState('a', JSON.stringify({ tag, epoch: 'e.1', state: 'resting', sessions: 'many', room: -1, heartbeat: 1e12, tags: 1e6 })), {
+    state: 'draining', load: { sessions: 0, room: 0 }, heartbeat: 2000, tags: [tag]
   })
+  t.match(readMemberState('a', `17 ${JSON.stringify({ tag, epoch: 'e.1', url: 'http://a', tags: 3 })}`), { until: 17, tags: [tag, /^[0-9a-f]{16}$/, /^[0-9a-f]{16}$/], load: undefined })
   t.equal(readNodeState('a b', JSON.stringify({ tag, epoch: 'e.1' })), undefined)
 })
 
@@ -128,7 +145,7 @@ t.test('an index of another type does not keep the sweeper from the others', asy
   const keys = redisKeys(randomPrefix())
   const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {} })
   const log = keptLog()
-  const sweeper = new Sweeper({ link, keys, node: { id: 'c', epoch: 'e.0' }, log, after: 1, interval: 1, doubt: { left: 0 }, nodes: async () => ({ ids: ['bad', 'dead'], live: new Map() }) })
+  const sweeper = new Sweeper({ link, keys, node: { id: 'c', epoch: 'e.0' }, log, after: 1, interval: 1, doubt: { left: 0 }, forget: async () => {}, nodes: async () => ({ ids: ['bad', 'dead'], live: new Map() }) })
   await raw.set(keys.index('bad'), SECRET)
   await raw.zadd(keys.index('dead'), 1, 'id')
   await raw.hset(keys.session('id'), { node: 'dead', epoch: 'e', lastSeenAt: 1 })

@@ -1,38 +1,17 @@
-// Settings of the server: what it may evict, and what it must let a node do.
+// What the server must let a node do.
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import type { Redis } from 'ioredis'
 import { redisEventStore } from '../../lib/redis/events/event-store.ts'
 import { redisKeys } from '../../lib/redis/keys.ts'
 import { Link } from '../../lib/redis/link/link.ts'
-import { evictingPolicy } from '../../lib/redis/link/eviction.ts'
 import { Sweeper } from '../../lib/redis/clearing/sweeper.ts'
 import { keptLog } from '../fixtures/log.ts'
 import { connect, startRedis, type TestLike } from '../fixtures/redis.ts'
-import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
+import { startNode } from '../fixtures/redis-node.ts'
 import { until } from '../fixtures/until.ts'
 
 const silent = { lost () {}, masterGone () {}, answering () {}, reconnected () {} }
-
-t.test('a server that may evict keys is warned of at the start, where it tells', async t => {
-  const server = await startRedis(t)
-  const admin = connect(t, server)
-  const warnings = async () => (await startNode(t, connect(t, server), { keyPrefix: randomPrefix() })).log.lines.filter(({ level }) => level === 'warn')
-  t.strictSame(await warnings(), [], 'without a limit nothing is evicted')
-  await admin.config('SET', 'maxmemory', '100mb')
-  t.strictSame(await warnings(), [], 'noeviction is what Redis begins with')
-  for (const policy of ['volatile-lru', 'allkeys-lfu']) {
-    await admin.config('SET', 'maxmemory-policy', policy)
-    t.match(await warnings(), [{ message: /noeviction/, fields: { maxmemoryPolicy: policy } }])
-  }
-  await admin.config('SET', 'maxmemory', '0')
-  t.strictSame(await warnings(), [])
-  await admin.config('SET', 'maxmemory', '100mb')
-  await admin.call('ACL', 'SETUSER', 'default', '-info')
-  const link = new Link(admin, silent)
-  t.equal(await evictingPolicy(link, redisKeys('mcp:')), undefined, 'an ACL may keep it secret')
-  link.stop()
-})
 
 /** The line as docs/operations.md has it, for a user of this name. */
 async function documentedAcl (user: string): Promise<string[]> {
@@ -71,7 +50,7 @@ async function everything (t: TestLike, connected: () => Redis): Promise<void> {
   const link = new Link(connected(), silent)
   if (!await link.connected(5000)) throw new Error('not connected')
   const log = keptLog()
-  const sweeper = new Sweeper({ link, keys, node: { id: 'c', epoch: 'e.0' }, log, after: 1, interval: 1, doubt: { left: 0 }, nodes: async () => ({ ids: ['dead', a.node.identity.id], live: new Map() }) })
+  const sweeper = new Sweeper({ link, keys, node: { id: 'c', epoch: 'e.0' }, log, after: 1, interval: 1, doubt: { left: 0 }, forget: async () => {}, nodes: async () => ({ ids: ['dead', a.node.identity.id], live: new Map() }) })
   await until('a round has been swept', async () => (await sweeper.turn()).swept > 0)
   link.stop()
   if (log.lines.some(({ level }) => level === 'warn')) throw new Error(JSON.stringify(log.lines))

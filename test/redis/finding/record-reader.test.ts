@@ -1,16 +1,16 @@
 import t, { type Test } from 'tap'
-import { Doubt } from '../../lib/redis/nodes/doubt.ts'
-import { redisKeys } from '../../lib/redis/keys.ts'
-import { Link } from '../../lib/redis/link/link.ts'
-import { MissBudgets, type MissLimits } from '../../lib/redis/finding/miss-budgets.ts'
-import { NodeRegistry } from '../../lib/redis/nodes/node-registry.ts'
-import { RecordReader } from '../../lib/redis/finding/record-reader.ts'
-import { Unreadable } from '../../lib/redis/link/unreadable.ts'
-import { newSessionId } from '../../lib/session-id.ts'
-import { identity } from '../fixtures/directory-node.ts'
-import { keptLog } from '../fixtures/log.ts'
-import { connect, countCommands, startRedis } from '../fixtures/redis.ts'
-import { randomPrefix, startNode } from '../fixtures/redis-node.ts'
+import { Doubt } from '../../../lib/shared-directory/doubt.ts'
+import { redisKeys } from '../../../lib/redis/keys.ts'
+import { Link } from '../../../lib/redis/link/link.ts'
+import { MissBudgets, type MissLimits } from '../../../lib/shared-directory/miss-budgets.ts'
+import { NodeRegistry } from '../../../lib/redis/nodes/node-registry.ts'
+import { RecordReader } from '../../../lib/redis/finding/record-reader.ts'
+import { Unreadable } from '../../../lib/redis/link/unreadable.ts'
+import { newSessionId } from '../../../lib/session-id.ts'
+import { identity } from '../../fixtures/directory-node.ts'
+import { keptLog } from '../../fixtures/log.ts'
+import { connect, countCommands, startRedis } from '../../fixtures/redis.ts'
+import { randomPrefix, startNode } from '../../fixtures/redis-node.ts'
 
 /** Nothing but what the test does. */
 const CALM = 3_600_000
@@ -28,7 +28,7 @@ async function setUp (t: Test) {
   const link = new Link(raw, { lost () {}, masterGone () {}, answering () {}, reconnected () {}, regained () {} })
   const unreadable = new Unreadable(keptLog())
   const registry = new NodeRegistry({ link, keys, node: identity('a'), heartbeat: CALM, unreadable, onFailed: err => { throw err } })
-  const reader = new RecordReader({ link, keys, registry, doubt: new Doubt(CALM), unreadable, budgets: new MissBudgets(LIMITS) })
+  const reader = new RecordReader({ link, keys, registry, tags: { latest: () => new Map() }, doubt: new Doubt(CALM), unreadable, budgets: new MissBudgets(LIMITS) })
   const index = keys.index(b.node.identity.id)
   const session = async () => {
     const record = b.node.open()

@@ -118,7 +118,7 @@ async function brokenOff (t: Test, pieces: string[], lastWords?: () => string): 
         const piece = pieces[at++]!
         socket.write(chunk(piece))
         // Its turn comes when the client has this one.
-        received.then(text => text(pieces.slice(0, at).join(''))).then(next)
+        received.then(text => text(pieces.slice(0, at).join(''))).then(next).catch(error => t.threw(error))
       }
     })
   })

@@ -45,7 +45,7 @@ export class Changes {
     return true
   }
 
-  /** What was taken could not be written. It waits for the next turn. */
+  /** What was taken could not be written, or may be lost. It waits for the next turn. */
   giveBack (id: string): void {
     this.#pending.add(id)
   }
@@ -71,6 +71,7 @@ export class Changes {
     this.#later ??= setTimeout(() => {
       this.#later = undefined
       this.#write()
-    }, INTERVAL).unref()
+      // A timer may fire a moment early, and would wait for another interval.
+    }, INTERVAL + 2).unref()
   }
 }

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { FORMAT } from '../../../lib/format.ts'
-import { redisEventStore } from '../../../lib/index.ts'
-import { differences, Neighbours, readTheirOptions } from '../../../lib/redis/nodes/neighbours.ts'
-import type { SharedOptions } from '../../../lib/redis/nodes/neighbours.ts'
-import { startApp } from '../../fixtures/app.ts'
-import { freePort } from '../../fixtures/free-port.ts'
-import { keptLog } from '../../fixtures/log.ts'
-import { connect, startRedis } from '../../fixtures/redis.ts'
-import { until } from '../../fixtures/until.ts'
+import { FORMAT } from '../../lib/format.ts'
+import { redisEventStore } from '../../lib/index.ts'
+import { differences, Neighbours, readTheirOptions } from '../../lib/shared-directory/neighbours.ts'
+import type { SharedOptions } from '../../lib/shared-directory/neighbours.ts'
+import { startApp } from '../fixtures/app.ts'
+import { freePort } from '../fixtures/free-port.ts'
+import { keptLog } from '../fixtures/log.ts'
+import { connect, startRedis } from '../fixtures/redis.ts'
+import { until } from '../fixtures/until.ts'
 
 const ours: SharedOptions = { misroute: 'forward', orphan: 'adopt', 'node.heartbeat': 2000, path: '/mcp', eventStore: false }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { OwnerCache, type Misrouted } from '../../../lib/redis/finding/owner-cache.ts'
+import { OwnerCache, type Misrouted } from '../../lib/shared-directory/owner-cache.ts'
 
 const MOST = 10_000
 
@@ -12,7 +12,7 @@ t.test('the owner that nobody has asked for the longest makes room', async t => 
   const cache = new OwnerCache()
   const find = (id: string) => cache.find(id, () => new Map(), false)
   for (let i = 0; i < MOST; i++) cache.remember(owned(`s${i}`))
-  t.equal(find('s0')?.standing, 'doubtful')
+  t.equal(find('s0')?.sure, false)
   cache.remember(owned('one more'))
   t.ok(find('s0'), 'it was asked for')
   t.notOk(find('s1'))
@@ -26,4 +26,18 @@ t.test('what only an adopter needs is not remembered', async t => {
   cache.remember(owned('s'))
   const { record } = cache.find('s', () => new Map(), false)!.owner
   t.notOk('replay' in record || 'state' in record)
+})
+
+t.test('it counts whether the owner was known for sure', async t => {
+  const cache = new OwnerCache()
+  const look = (epoch: string, state: 'up' | 'draining') => () => new Map([['b', { epoch, state }]])
+  cache.find('s', look('b.0', 'up'), false)
+  t.strictSame(cache.asked, { hit: 0, miss: 1 }, 'nobody remembers it')
+  cache.remember(owned('s'))
+  cache.find('s', look('b.0', 'up'), false)
+  t.strictSame(cache.asked, { hit: 1, miss: 1 })
+  cache.find('s', look('b.0', 'draining'), false)
+  t.strictSame(cache.asked, { hit: 1, miss: 2 }, 'it is worth another look')
+  cache.find('s', look('b.1', 'up'), false)
+  t.strictSame(cache.asked, { hit: 1, miss: 3 }, 'its epoch is over')
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MissBudget } from '../../../lib/redis/finding/miss-budget.ts'
+import { MissBudget } from '../../lib/shared-directory/miss-budget.ts'
 
 t.test('a budget gives its burst and no more', async t => {
   const budget = new MissBudget(0, 3)

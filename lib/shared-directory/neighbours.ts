@@ -1,6 +1,5 @@
-import { Recent } from '../../bounds/recent.ts'
-import { FORMAT } from '../../format.ts'
-import type { Log } from '../link/availability.ts'
+import { Recent } from '../bounds/recent.ts'
+import { FORMAT } from '../format.ts'
 
 /** Things said that are remembered. */
 const REMEMBERED = 1000
@@ -20,10 +19,10 @@ export interface SharedOptions {
   eventStore: boolean
 }
 
-/** What a node's key says of them; one of format 0 says nothing. */
+/** What a node says of them; one of format 0 says nothing. */
 export type TheirOptions = { [Name in keyof SharedOptions]?: Value }
 
-export interface Difference { option: string, ours: Value, theirs: Value }
+interface Difference { option: string, ours: Value, theirs: Value }
 
 /** Which of the options another node has set otherwise. What it does not say is no difference: it may be older. */
 export function differences (ours: SharedOptions, theirs: TheirOptions): Difference[] {
@@ -46,17 +45,19 @@ export function readTheirOptions (value: unknown): TheirOptions {
   return theirs
 }
 
+interface Log { warn: (fields: object, message: string) => void, info: (fields: object, message: string) => void }
+
 /** Another node, as far as it is compared. */
-export interface Neighbour { id: string, format?: number | undefined, options: TheirOptions }
+interface Neighbour { id: string, format?: number | undefined, options: TheirOptions }
 
 /** Compares the other nodes with this one, and says once what differs. */
 export class Neighbours {
   readonly #ours: SharedOptions | undefined
-  readonly #log: Pick<Log, 'warn' | 'info'>
+  readonly #log: Log
   readonly #said = new Recent(REMEMBERED)
 
   /** Without options of its own it compares the format alone. */
-  constructor (ours: SharedOptions | undefined, log: Pick<Log, 'warn' | 'info'>) {
+  constructor (ours: SharedOptions | undefined, log: Log) {
     this.#ours = ours
     this.#log = log
   }

@@ -1,16 +1,16 @@
 import t, { type Test } from 'tap'
-import { NoAnswer } from '../../lib/redis/link/bounded.ts'
-import { CloseSet } from '../../lib/redis/nodes/close-set.ts'
-import { redisKeys } from '../../lib/redis/keys.ts'
-import { Link, type Call } from '../../lib/redis/link/link.ts'
-import { OwnRecords } from '../../lib/redis/keeping/own-records.ts'
-import { RecordKeeper } from '../../lib/redis/keeping/record-keeper.ts'
-import { touchIndex, trimIndex } from '../../lib/redis/scripts/record-scripts.ts'
-import type { Script } from '../../lib/redis/scripts/script.ts'
-import { FakeNode, identity } from '../fixtures/directory-node.ts'
-import { connect, startRedis } from '../fixtures/redis.ts'
-import { randomPrefix } from '../fixtures/redis-node.ts'
-import { until } from '../fixtures/until.ts'
+import { NoAnswer } from '../../../lib/redis/link/bounded.ts'
+import { CloseSet } from '../../../lib/redis/nodes/close-set.ts'
+import { redisKeys } from '../../../lib/redis/keys.ts'
+import { Link, type Call } from '../../../lib/redis/link/link.ts'
+import { OwnRecords } from '../../../lib/redis/keeping/own-records.ts'
+import { RecordKeeper } from '../../../lib/redis/keeping/record-keeper.ts'
+import { touchIndex, trimIndex } from '../../../lib/redis/scripts/record-scripts.ts'
+import type { Script } from '../../../lib/redis/scripts/script.ts'
+import { FakeNode, identity } from '../../fixtures/directory-node.ts'
+import { connect, startRedis } from '../../fixtures/redis.ts'
+import { randomPrefix } from '../../fixtures/redis-node.ts'
+import { until } from '../../fixtures/until.ts'
 
 /** A way to Redis on which the commands of one script wait as long as the test says. */
 class HeldLink extends Link {
@@ -60,15 +60,17 @@ t.test('a session that ends between the renewal of its record and that of the in
     await keeper.add(owner.record(id)!)
     link.held = touchIndex
     if (by === 'change') keeper.changed(id)
+    let renewed: Promise<unknown> | undefined
     if (by === 'touch') {
       keeper.verifyAll()
-      keeper.flush()
+      renewed = keeper.flush()
     }
-    if (by === 'reclaim') keeper.reclaim(id)
+    if (by === 'reclaim') renewed = keeper.reclaim(id)
     await until('its record is renewed, and the index is not', () => link.waiting.length > 0)
     end(id)
     await keeper.flush()
     link.go()
+    await renewed
     await until('it is deleted', () => !keeper.discarding(id))
     t.strictSame(await left(), NOTHING, late ? `${by}, unanswered` : by)
   }
@@ -78,11 +80,12 @@ t.test('nor does one that ends while its record is written, or claimed', async t
   const { raw, keys, owner, link, records, keeper, left, end } = await setUp(t)
   link.held = touchIndex
   const opened = owner.open().id
-  keeper.add(owner.record(opened)!)
+  const added = keeper.add(owner.record(opened)!)
   await until('its record is written, and the index is not', async () => link.waiting.length > 0 && await raw.exists(keys.session(opened)) === 1)
   end(opened)
   await keeper.flush()
   link.go()
+  await added
   await until('it is deleted', () => !keeper.discarding(opened))
   t.strictSame(await left(), NOTHING)
 
@@ -90,11 +93,12 @@ t.test('nor does one that ends while its record is written, or claimed', async t
   await raw.hset(keys.session(adopted), { node: 'b', epoch: 'e.0' })
   const epoch = await records.claim({ ...owner.record(adopted)!, node: 'b', epoch: 'e.0', lastSeenAt: 0, adoptionFailures: 0 })
   link.held = touchIndex
-  keeper.claimed(adopted, epoch!)
+  const claimed = keeper.claimed(adopted, epoch!)
   await until('the index is to be written', () => link.waiting.length > 0)
   end(adopted)
   await keeper.flush()
   link.go()
+  await claimed
   await until('it is deleted', () => !keeper.discarding(adopted))
   t.strictSame(await left(), NOTHING)
 })
@@ -104,7 +108,7 @@ t.test('of several writes that are on their way, the last that settles counts', 
   const { id } = owner.open()
   await keeper.add(owner.record(id)!)
   link.held = touchIndex
-  keeper.reclaim(id)
+  const reclaimed = keeper.reclaim(id)
   await until('one is on its way', () => link.waiting.length === 1)
   const [first] = link.waiting.splice(0)
   link.held = undefined
@@ -112,6 +116,7 @@ t.test('of several writes that are on their way, the last that settles counts', 
   end(id)
   await keeper.flush()
   first!()
+  await reclaimed
   await until('it is deleted', () => !keeper.discarding(id))
   t.strictSame(await left(), NOTHING)
 })

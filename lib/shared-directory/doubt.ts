@@ -54,7 +54,7 @@ export class Doubt {
   /** Milliseconds of doubt that are left, as far as is known; 0 when absence can be believed. */
   get left (): number {
     const now = performance.now()
-    // Our own beats are not acknowledged: the others' may not be either, and then their keys are gone though they live.
+    // Our own beats are not acknowledged: the others' may not be either, and then their places are over though they live.
     const unheard = this.#beatenAt !== undefined && now - this.#beatenAt > this.#life
     return this.#refused || unheard ? this.#life : Math.max(0, this.#until - now)
   }

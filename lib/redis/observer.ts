@@ -1,0 +1,69 @@
+import { find, whereaboutsOf } from '../directory/find.ts'
+import type { Finding } from '../directory/find.ts'
+import { newIdentity } from '../directory/node.ts'
+import type { NodeStatus } from '../directory/node.ts'
+import type { RedisClient } from './client.ts'
+import { locate } from './finding/locate.ts'
+import { listPage } from './finding/listing.ts'
+import type { Page } from './finding/listing.ts'
+import { orUnavailable, unavailable } from './link/unavailable.ts'
+import { CloseSet, drainEntry } from './nodes/close-set.ts'
+import { partsOf } from './parts.ts'
+import { liveNodes, statusOf } from './status.ts'
+
+/** Who an observer says it is where it has done something. */
+const OPERATOR = '(operator)'
+/** Reads and writes of an operator's may take this long, in milliseconds. */
+const HEARTBEAT = 2000
+const LIFE = 30 * 24 * 3600 * 1000
+
+/** Looks at the sessions and nodes in Redis from outside, and asks for what operators want. Works while no node does. */
+export interface Observer {
+  /** The live nodes, by id. @throws DirectoryUnavailableError */
+  nodes: () => Promise<NodeStatus[]>
+  /** One page of the sessions of all nodes. @throws DirectoryUnavailableError, OptionError for a cursor that is not ours */
+  list: (page: { cursor?: string | undefined, limit: number }) => Promise<Page>
+  /** What became of a session, by its public name or id, of whatever endpoint. @throws DirectoryUnavailableError, OptionError */
+  find: (nameOrId: string) => Promise<Finding>
+  /** Ends a session, wherever it lives. @throws DirectoryUnavailableError */
+  close: (id: string) => Promise<boolean>
+  /** Asks a live node to drain: it hears that with its next beat. False: there is no such node. @throws DirectoryUnavailableError */
+  drain: (node: string) => Promise<boolean>
+  /** Takes its listeners off the client, which stays open. */
+  stop: () => void
+}
+
+/** @throws DirectoryUnavailableError when there is no connection within a second. */
+export async function observe ({ client, keyPrefix }: { client: RedisClient, keyPrefix: string }): Promise<Observer> {
+  const nothing = () => {}
+  const log = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+  const node = newIdentity({ id: OPERATOR, tags: 1 })
+  const events = { masterGone: nothing, answering: nothing, reconnected: nothing }
+  const parts = partsOf({ client, node, keyPrefix, ttl: LIFE, heartbeat: HEARTBEAT, log }, events)
+  const { link, keys, registry, removals, trails } = parts
+  await link.connected(1000)
+
+  const whereIs = async (id: string) => whereaboutsOf(await orUnavailable(locate(parts, id, { fresh: true, discarding: false, closing: [] })))
+
+  return {
+    async nodes () {
+      return (await orUnavailable(liveNodes(parts))).map(([node, load]) => statusOf(node, load))
+    },
+    list: page => orUnavailable(listPage(parts, page)),
+    find: nameOrId => find({ trails, locate: whereIs }, nameOrId),
+    async close (id) {
+      const outcome = await orUnavailable(removals.remove(id, 'any'))
+      // Nobody stays to do it later.
+      if (outcome === 'queued') throw unavailable('it does not answer')
+      await trails.flush()
+      return outcome === 'removed'
+    },
+    async drain (id) {
+      const asked = (await orUnavailable(registry.now())).get(id)
+      if (asked === undefined) return false
+      await orUnavailable(new CloseSet(link, keys, id).add(drainEntry(asked.epoch)))
+      return true
+    },
+    stop: () => link.stop()
+  }
+}
