@@ -2,6 +2,8 @@
 
 /** Set by the node that forwards a request, to its own tag: what carries it is never forwarded again. */
 export const HOP = 'mcp-sticky-hop'
+/** Names the endpoint that a hop, or a question about sessions, is for; absent: the default one. Whoever has no such endpoint has none of its sessions. */
+export const ENDPOINT = 'mcp-sticky-endpoint'
 /** Carries the proof of an owner question or a hop, and of the answer to one. */
 export const PROOF = 'mcp-sticky-proof'
 /** Digests of the sessions that an owner question is about, with commas between them. A node of format 0 gets the id of one as `Mcp-Session-Id`. */

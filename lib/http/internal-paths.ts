@@ -15,6 +15,8 @@ export const PATHS = {
   self: `${INTERNAL}/self`,
   /** Which sessions are here? */
   owner: `${INTERNAL}/owner`,
+  /** Does the node take these sessions? */
+  take: `${INTERNAL}/take`,
   /** Traefik's document, by default. */
   traefik: `${INTERNAL}/traefik`
 } as const
@@ -25,15 +27,27 @@ export interface InternalRequest { headers: IncomingMessage['headers'] }
 /** `body` goes out as JSON. */
 export interface InternalAnswer { status: number, headers?: Record<string, string | number>, body: object }
 
-export type InternalHandler = (request: InternalRequest) => InternalAnswer | Promise<InternalAnswer>
+type InternalHandler = (request: InternalRequest) => InternalAnswer | Promise<InternalAnswer>
 
 /** Sees a request, and may add to its answer, before anybody else. It does not throw. */
 export type Receiver = (request: IncomingMessage, response: ServerResponse) => void
 
+/** What is else to be known of a path. */
+export interface PathOptions {
+  /** The header fields of the answer to OPTIONS, by which a browser learns that it may ask. Default: OPTIONS is not allowed. */
+  preflight?: Record<string, string | number>
+  /** Whether it is answered now; while it is not, it is the application's. Default: always. */
+  open?: () => boolean
+}
+
+interface Path extends PathOptions { handler: InternalHandler }
+
 /** What a server does before its application. */
-interface Before { paths: Map<string, InternalHandler>, receivers: Receiver[] }
+interface Before { paths: Map<string, Path>, receivers: Receiver[] }
 
 const BEFORE = Symbol.for('fastify-mcp-sticky.before-application')
+/** Urls that may be one of the paths, written otherwise. */
+const CANDIDATE = /\/(?:mcp-sticky|\.well-known)\//
 
 /**
  * Answers GET and HEAD at a path over the socket, before the application sees
@@ -42,12 +56,16 @@ const BEFORE = Symbol.for('fastify-mcp-sticky.before-application')
  * same path is a route of the application, hidden from its documents, for
  * `inject` and for servers that are not the application's own.
  */
-export function internalPath (app: FastifyInstance, path: string, handler: InternalHandler): void {
-  beforeApplication(app).paths.set(path, handler)
-  app.get(path, { logLevel: 'silent', schema: { hide: true } as object }, async (request, reply) => {
+export function internalPath (app: FastifyInstance, path: string, handler: InternalHandler, options: PathOptions = {}): void {
+  const { preflight, open } = options
+  beforeApplication(app).paths.set(path, { ...options, handler })
+  const hidden = { logLevel: 'silent', schema: { hide: true } as object } as const
+  app.get(path, hidden, async (request, reply) => {
+    if (open?.() === false) return reply.callNotFound()
     const { status, headers = {}, body } = await handler(request)
     return reply.code(status).headers({ 'cache-control': 'no-store', ...headers }).send(body)
   })
+  if (preflight !== undefined) app.options(path, hidden, async (_request, reply) => open?.() === false ? reply.callNotFound() : reply.code(204).headers(preflight).send())
 }
 
 /** Has every request over the socket seen before the application's hooks may answer it. */
@@ -69,13 +87,13 @@ function intercept (app: FastifyInstance, server: Server): Before {
   server.removeAllListeners('request')
   server.on('request', (request, response) => {
     const { url = '' } = request
-    const handler = paths.get(url) ?? (url.includes(INTERNAL) ? paths.get(pathOf(url)) : undefined)
-    if (handler === undefined) {
+    const path = paths.get(url) ?? (CANDIDATE.test(url) ? paths.get(pathOf(url)) : undefined)
+    if (path === undefined || path.open?.() === false) {
       for (const receiver of receivers) receiver(request, response)
       for (const listener of listeners) listener.call(server, request, response)
       return
     }
-    serve(handler, request, response, closing).catch(error => {
+    serve(path, request, response, closing).catch(error => {
       app.log.error({ err: error }, 'an internal question could not be answered')
       if (!response.headersSent) response.writeHead(500)
       response.end()
@@ -84,14 +102,19 @@ function intercept (app: FastifyInstance, server: Server): Before {
   return { paths, receivers }
 }
 
-async function serve (handler: InternalHandler, request: IncomingMessage, response: ServerResponse, closing: boolean): Promise<void> {
+async function serve ({ handler, preflight }: Path, request: IncomingMessage, response: ServerResponse, closing: boolean): Promise<void> {
+  // A connection that stays would hold the server open.
+  if (closing && request.httpVersionMajor < 2) response.setHeader('connection', 'close')
   const { method } = request
+  if (method === 'OPTIONS' && preflight !== undefined) {
+    response.writeHead(204, preflight).end()
+    request.resume()
+    return
+  }
   const { status, headers, body } = method === 'GET' || method === 'HEAD'
     ? await handler(request)
     : { status: 405, headers: { allow: 'GET, HEAD' }, body: { error: 'method not allowed' } }
   const text = JSON.stringify(body)
-  // A connection that stays would hold the server open.
-  if (closing && request.httpVersionMajor < 2) response.setHeader('connection', 'close')
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(text),

@@ -1,10 +1,10 @@
-import { shortId } from '../session-id.ts'
+import { sessionName } from '../session-id.ts'
 import { dropConnection, isOpen, onResponseEnd } from './client-response.ts'
 import type { ClientResponse } from './client-response.ts'
 import type { EventStream } from './exchange.ts'
 import { KEEP_ALIVE } from './frames.ts'
 import type { TransportLog } from './session-log.ts'
-import type { Holder, Unsent } from './unsent.ts'
+import type { Keeper, Unsent } from './unsent.ts'
 
 /** Bytes that are given to Node at a time, so that it can be seen whether a client takes what it is sent. */
 const SLICE = 64 * 1024
@@ -15,7 +15,7 @@ const NOTHING = Buffer.alloc(0)
  * yet waits here, and counts among what the node keeps for its clients; one that
  * stops reading loses its connection, also when the response has ended.
  */
-export class PacedResponse implements EventStream, Holder {
+export class PacedResponse implements EventStream, Keeper {
   readonly patient = false
   readonly #raw: ClientResponse
   readonly #unsent: Unsent
@@ -93,7 +93,7 @@ export class PacedResponse implements EventStream, Holder {
   letGo (): void {
     const { req } = this.#raw
     const id = req.headers['mcp-session-id']
-    this.#log.warn({ ...(typeof id === 'string' && { session: shortId(id) }), unsent: this.buffered }, 'a client reads too slowly; its stream is dropped')
+    this.#log.warn({ ...(typeof id === 'string' && { session: sessionName(id) }), unsent: this.buffered }, 'a client reads too slowly; its stream is dropped')
     this.destroy()
   }
 

@@ -1,4 +1,4 @@
-import { shortId } from '../session-id.ts'
+import { sessionName } from '../session-id.ts'
 
 /** The part of the log that the transport uses; a FastifyBaseLogger fits. */
 export interface TransportLog {
@@ -22,6 +22,6 @@ export class SessionLog {
   error (text: string, facts?: object): void { this.#log.error(this.#about(facts), text) }
 
   #about (facts: object | undefined): object {
-    return { session: shortId(this.#sessionId), ...facts }
+    return { session: sessionName(this.#sessionId), ...facts }
   }
 }

@@ -5,10 +5,14 @@ import type { ClientResponse } from './client-response.ts'
 export class UnderWay {
   readonly #answers = new Set<ClientResponse>()
 
-  add (answer: ClientResponse): void {
+  /** `ended`: called once it has been given, or its client has left. */
+  add (answer: ClientResponse, ended?: () => void): void {
     if (this.#answers.has(answer)) return
     this.#answers.add(answer)
-    onResponseEnd(answer, () => this.#answers.delete(answer))
+    onResponseEnd(answer, () => {
+      this.#answers.delete(answer)
+      ended?.()
+    })
   }
 
   get size (): number {

@@ -1,5 +1,5 @@
 /** Something that keeps bytes for a client that has yet to take them. */
-export interface Holder {
+export interface Keeper {
   /** It keeps one message, which cannot be sent in part: it may be larger than the room. */
   readonly sole: boolean
   /** It may keep them as long as it likes, whatever its client takes; when room is needed it lets go as any other. */
@@ -14,7 +14,7 @@ interface Held {
   since: number
 }
 
-export interface UnsentOptions {
+interface UnsentOptions {
   /** Bytes that all holders may keep together. */
   most: number
   /** Milliseconds between two signs of life on a stream. */
@@ -40,7 +40,7 @@ const STALLED = 2
 export class Unsent {
   readonly #most: number
   readonly #slice: number
-  readonly #held = new Map<Holder, Held>()
+  readonly #held = new Map<Keeper, Held>()
   #total = 0
   #tick = 0
   #timer: NodeJS.Timeout | undefined
@@ -58,7 +58,7 @@ export class Unsent {
   get patience (): number { return Math.min(STOPPED * this.#slice, 2 ** 31 - 1) }
 
   /** How many bytes a holder keeps now. `moved`: its client has taken some since it said so last. May let go of holders, this one too. */
-  hold (holder: Holder, bytes: number, moved = false): void {
+  hold (holder: Keeper, bytes: number, moved = false): void {
     const held = this.#held.get(holder)
     if (held === undefined) {
       this.#held.set(holder, { bytes, since: this.#tick })
@@ -73,7 +73,7 @@ export class Unsent {
   }
 
   /** A holder keeps nothing any more. */
-  release (holder: Holder): void {
+  release (holder: Keeper): void {
     const held = this.#held.get(holder)
     if (held === undefined) return
     this.#total -= held.bytes
@@ -102,8 +102,8 @@ export class Unsent {
     this.#makingRoom = false
   }
 
-  #first (): Holder | undefined {
-    let first: Holder | undefined
+  #first (): Keeper | undefined {
+    let first: Keeper | undefined
     let rank = 0
     let bytes = -1
     for (const [holder, held] of this.#held) {
@@ -117,7 +117,7 @@ export class Unsent {
     return spared ? undefined : first
   }
 
-  #letGo (holder: Holder): void {
+  #letGo (holder: Keeper): void {
     holder.letGo()
     this.release(holder)
   }

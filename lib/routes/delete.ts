@@ -26,10 +26,10 @@ async function remove ({ sessions, affinity, refuse }: RouteContext, incoming: A
   try {
     if (!sessions.has(id) && await affinity.forwardOnce(incoming)) return
     const outcome = await sessions.close(id, { principal: caller.key })
-    if (outcome === 'unknown') return refuse(reply, hop ? 'not_owner' : 'unknown')
+    if (outcome === 'unknown') return refuse(incoming, hop ? 'not_owner' : 'unknown')
     reply.code(outcome === 'queued' ? 202 : 200).send()
   } catch (error) {
     if (!(error instanceof DirectoryUnavailableError)) throw error
-    refuse(reply, 'directory_unavailable', { retryAfter: error.retryAfter, log: { err: error } })
+    refuse(incoming, 'directory_unavailable', { retryAfter: error.retryAfter, log: { err: error } })
   }
 }

@@ -37,8 +37,9 @@ async function findElsewhere (context: RouteContext, incoming: Addressed, serve:
 }
 
 /** The refusal of a session that is not here, or nothing where another node has answered. */
-export function refuseFound ({ refuse }: RouteContext, { reply, ids, batch }: Incoming, found: Found): void {
+export function refuseFound ({ refuse }: RouteContext, incoming: Incoming, found: Found): void {
   if (found.do !== 'refuse') return
+  const { reply, ids, batch } = incoming
   const { reason, data, retryAfter, log } = found
   const own = reason === 'adoption_failed' ? httpError(log?.['err']) : undefined
   if (own !== undefined) {
@@ -48,7 +49,7 @@ export function refuseFound ({ refuse }: RouteContext, { reply, ids, batch }: In
   }
   // A call whose outcome nobody knows is answered as a call: sending it again is for its caller to decide.
   const answered = reason === 'owner_lost' && ids.length > 0
-  refuse(reply, reason, {
+  refuse(incoming, reason, {
     ...(batch ? answered && { ids } : { id: ids[0] }),
     ...(answered ? { status: 200 } : { retryAfter }),
     data,

@@ -1,38 +1,41 @@
 import type { FastifyInstance } from 'fastify'
-import { PROOF, SELF, SESSIONS, UNRECORDED, UNVERIFIED } from '../http/between-nodes.ts'
+import { DEFAULT_ENDPOINT } from '../endpoint-name.ts'
+import { ENDPOINT, PROOF, SELF, SESSIONS, UNRECORDED, UNVERIFIED } from '../http/between-nodes.ts'
 import { internalPath, PATHS } from '../http/internal-paths.ts'
 import type { InternalAnswer, InternalRequest } from '../http/internal-paths.ts'
 import type { Proofs } from '../security/proofs.ts'
 import type { SessionDirectory } from '../directory/directory.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 
-export interface InternalOptions {
+interface InternalOptions {
   sessions: Sessions
   directory: Pick<SessionDirectory, 'changed' | 'closing' | 'doubtful' | 'oldestFormat'>
   proofs: Proofs
   /** Whether the node's url leads to it; undefined for a node that others cannot reach. */
   selfCheck: { readonly problem: boolean, answer: (question: unknown) => string | undefined } | undefined
+  /** Takes over what others ask it to of an endpoint; undefined where nobody adopts, or there is no such endpoint. */
+  adoptionAt: (endpoint: string) => { readonly takes: boolean } | undefined
   /** A draining node's sessions are reached through the other nodes alone. */
-  leaves: boolean
+  behindOthers: boolean
 }
 
 /**
  * What proxies and other nodes ask. `ready`: may new sessions come here?
  * `alive`: should requests for the sessions that are here come here? `live`:
  * does the process run? A draining node is not ready; it is alive, unless it
- * `leaves` step by step: when the others forward to it what its sessions still
+ * stays `behindOthers`: when the others forward to it what its sessions still
  * need, nothing is on its way to it when it closes. Health tells a state and
  * no more; who holds which session, a node of the cluster alone is told.
  */
 export async function internalRoutes (app: FastifyInstance, options: InternalOptions): Promise<void> {
-  const { sessions, selfCheck, leaves } = options
+  const { sessions, selfCheck, behindOthers } = options
   const health = (healthy: boolean, state: string = sessions.state): InternalAnswer => ({ status: healthy ? 200 : 503, body: { state } })
 
   internalPath(app, PATHS.ready, () => {
     const unreached = selfCheck?.problem === true
     return health(sessions.state === 'open' && !unreached, unreached && sessions.state === 'open' ? 'unreachable' : sessions.state)
   })
-  internalPath(app, PATHS.alive, () => health(leaves ? sessions.state === 'open' : sessions.state !== 'superseded'))
+  internalPath(app, PATHS.alive, () => health(behindOthers ? sessions.state === 'open' : sessions.state !== 'superseded'))
   internalPath(app, PATHS.live, () => health(true))
   if (selfCheck === undefined) return
   internalPath(app, PATHS.self, ({ headers }) => {
@@ -40,6 +43,21 @@ export async function internalRoutes (app: FastifyInstance, options: InternalOpt
     return answer === undefined ? { status: 404, body: {} } : { status: 200, body: { answer } }
   })
   internalPath(app, PATHS.owner, request => whoHolds(options, request))
+  internalPath(app, PATHS.take, request => whoTakes(options, request))
+}
+
+/** The name of the endpoint whose sessions a question is about. */
+function endpointIn (headers: InternalRequest['headers']): string {
+  return String(headers[ENDPOINT] ?? DEFAULT_ENDPOINT)
+}
+
+/** Whether this node takes the sessions that are asked for: what it says holds for a moment, and nothing comes of the question itself. */
+async function whoTakes ({ sessions, adoptionAt, proofs }: InternalOptions, { headers }: InternalRequest): Promise<InternalAnswer> {
+  const proof = headers[PROOF]
+  const secret = proofs.check(proof, { purpose: 'take', url: sessions.node.url!, method: 'GET', sessions: String(headers[SESSIONS] ?? '').split(',') })
+  if (secret === undefined) return { status: 403, body: JSON.parse(UNVERIFIED) as object }
+  const body = { takes: adoptionAt(endpointIn(headers))?.takes === true }
+  return { status: 200, headers: { [PROOF]: proofs.answer(secret, proof as string, JSON.stringify(body)) }, body }
 }
 
 /** Which of the sessions that are asked for live here. */
@@ -47,12 +65,13 @@ async function whoHolds ({ sessions, directory, proofs }: InternalOptions, { hea
   const digests = headers[SESSIONS]
   const asked = typeof digests === 'string' ? digests.split(',') : [String(headers['mcp-session-id'] ?? '')]
   const idOf = (name: string): string | undefined => typeof digests === 'string' ? sessions.idOf(name) : name
-  const held = (id: string | undefined): string | undefined => id === undefined || sessions.state === 'superseded' ? undefined : sessions.holds(id)
+  const endpoint = endpointIn(headers)
+  const held = (id: string | undefined): string | undefined => id === undefined || sessions.state === 'superseded' ? undefined : sessions.holds(id, endpoint)
   const proof = headers[PROOF]
   const secret = proofs.check(proof, { purpose: 'question', url: sessions.node.url!, method: 'GET', sessions: asked })
   if (secret === undefined) {
-    // A node of format 0 (lib/format.ts) proves nothing, and takes any answer but its own for "not mine". While Redis is away there may be one that nobody here knows.
-    const old = proof === undefined && (directory.oldestFormat === 0 || directory.doubtful)
+    // A node of format 0 (lib/format.ts) proves nothing, and takes any answer but its own for "not mine". It may have come a moment ago, and while Redis is away there may be one that nobody here knows.
+    const old = proof === undefined && (directory.doubtful || await directory.oldestFormat() === 0)
     if (!old) return { status: 403, body: JSON.parse(UNVERIFIED) as object }
     const epoch = held(idOf(asked[0]!))
     return epoch === undefined ? { status: 404, body: {} } : { status: 200, body: { epoch } }

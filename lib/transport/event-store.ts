@@ -8,7 +8,7 @@ export function knowsSessions (store: EventStore): store is SessionEventStore {
   return 'forSession' in store
 }
 
-/** Where one incarnation of a session stores its events. */
+/** Where one server object of a session stores its events. */
 export function eventsOf (store: EventStore, sessionId: string, token: string): EventStore | SessionEvents {
   return knowsSessions(store) ? store.forSession(sessionId, token) : store
 }

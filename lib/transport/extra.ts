@@ -3,7 +3,7 @@ import type { HttpRequest } from './http-request.ts'
 import { lazyRequest } from './web-request.ts'
 
 /** The SDK 1.x view of the HTTP request. The url is parsed when somebody looks. */
-export class RequestInfo {
+class RequestInfo {
   readonly headers: Record<string, string | string[] | undefined>
   readonly #request: HttpRequest
   #url: URL | undefined

@@ -11,7 +11,8 @@ export interface HttpRequest {
 /** The whole url of a request. Host is what the client wrote, so it may not be one; the target may be a whole url (RFC 9112, section 3.2.2). */
 export function urlOf (request: HttpRequest): URL {
   if (!request.url.startsWith('/') && URL.canParse(request.url)) return withoutUser(new URL(request.url))
-  const url = `${request.protocol}://${request.host}${request.url}`
+  const { host } = request
+  const url = `${request.protocol}://${/^[^/?#\\\s]+$/.test(host) ? host : 'localhost'}${request.url}`
   return withoutUser(new URL(URL.canParse(url) ? url : `${request.protocol}://localhost${request.url}`))
 }
 

@@ -26,14 +26,14 @@ export interface EventStore {
 }
 
 /**
- * What one incarnation of one session writes to and reads from a store that
+ * What one server object of a session writes to and reads from a store that
  * knows sessions (see redis/events/event-store.ts).
  */
 export interface SessionEvents extends EventStore {
   /** `requests`: the ids of the requests that this stream answers, told with its first event. */
   storeEvent: (streamId: string, message: any, about?: { requests: RequestId[] }) => Promise<string>
   /**
-   * This incarnation takes the session's events over from the one before:
+   * This server object takes the session's events over from the one before:
    * nothing that one stores is taken any more, and each of its requests that
    * has no answer in the store gets an error, as the last event of its stream.
    */
@@ -42,9 +42,9 @@ export interface SessionEvents extends EventStore {
   forget: () => Promise<void>
 }
 
-/** An event store that keeps each session's events apart, and knows their incarnations. */
+/** An event store that keeps each session's events apart, and knows which server object wrote them. */
 export interface SessionEventStore extends EventStore {
-  /** `token` names the incarnation: unique for each server object that ever serves the session. */
+  /** `token` names the server object: unique for each server object that ever serves the session. */
   forSession: (sessionId: string, token: string) => SessionEvents
   /** The node shuts down. */
   stop: () => void

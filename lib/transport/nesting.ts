@@ -1,5 +1,5 @@
 /** Levels of arrays and objects that a message may have: far more than any has, and far fewer than JSON.stringify, or a validator, has stack for. */
-export const MAX_DEPTH = 512
+export const MAX_DEPTH = 128
 
 /** Whether JSON of so many bytes is nested too deeply. What recurses over it later would throw a RangeError. */
 export function tooDeep (value: unknown, bytes: number): boolean {

@@ -1,6 +1,7 @@
 import type { AnswerWait } from './calls/answer-wait.ts'
 import type { Secured } from './takeover/fence.ts'
 import type { KeepAlive } from './streams/keep-alive.ts'
+import type { CallsTold } from '../events/calls-told.ts'
 import type { EventStore } from './mcp-server.ts'
 import type { OpeningListeners } from './calls/opening.ts'
 import type { ResponseMode } from './calls/post-answer.ts'
@@ -22,6 +23,8 @@ export interface TransportOptions extends OpeningListeners {
   secured?: Secured | undefined
   /** `remembered` has changed. Left out where nobody adopts: then nothing is remembered. */
   remember?: (() => void) | undefined
+  /** Hears of the session's calls as they end. */
+  told: CallsTold
   /** Shared by the node's transports. */
   waits: AnswerWait
   /** Shared by the node's transports. */

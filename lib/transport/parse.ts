@@ -5,7 +5,7 @@ const MAX_BATCH = 100
 const CAPABILITIES = ['experimental', 'sampling', 'elicitation', 'roots', 'tasks', 'extensions']
 const RELATED_TASK = 'io.modelcontextprotocol/related-task'
 
-export interface ParsedMessages { messages: JsonRpcMessage[], batch: boolean }
+interface ParsedMessages { messages: JsonRpcMessage[], batch: boolean }
 
 /**
  * Reads the JSON of a POST as JSON-RPC messages, or says which field is wrong.

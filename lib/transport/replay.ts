@@ -1,15 +1,12 @@
+import type { Replay } from '../directory/record.ts'
 import { ReplayError } from '../errors.ts'
 import { failure } from './messages.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcResult } from './messages.ts'
-import type { Memory, Remembered } from './takeover/memory.ts'
+import type { Memory } from './takeover/memory.ts'
+
+export type { Replay }
 
 const MAX_INITIALIZE = 8 * 1024
-
-/** What a fresh server is told so that it stands where the lost one stood. */
-export interface SessionReplay extends Remembered {
-  /** The params of the client's initialize, as `initializeForReplay` made them. */
-  initialize: string
-}
 
 /**
  * The params of an initialize request as a record keeps them: JSON without the
@@ -23,7 +20,7 @@ export function initializeForReplay (params: Record<string, unknown> | undefined
   return Buffer.byteLength(json) > MAX_INITIALIZE ? undefined : json
 }
 
-export interface ReplayingParts {
+interface ReplayingParts {
   /** Makes the ids of the requests, which no client's may equal. */
   token: string
   /** Hands a message to the server. False: the server could not even take it. */
@@ -52,7 +49,7 @@ export class Replaying {
    * Settles when the server has answered everything, within `bound` milliseconds.
    * @throws ReplayError
    */
-  async run (replay: SessionReplay, expectedVersion: string, bound: number): Promise<void> {
+  async run (replay: Replay, expectedVersion: string, bound: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     try {
       await new Promise<void>((resolve, reject) => {
@@ -79,7 +76,7 @@ export class Replaying {
     this.#fail?.(error)
   }
 
-  async #play ({ initialize, logLevel, subscriptions }: SessionReplay, expectedVersion: string): Promise<void> {
+  async #play ({ initialize, logLevel, subscriptions }: Replay, expectedVersion: string): Promise<void> {
     const answer = await this.#ask('initialize', parsed(initialize))
     if ('error' in answer) throw new ReplayError(`initialize was refused: ${answer.error.message}`)
     const { protocolVersion } = answer.result

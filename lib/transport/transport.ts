@@ -1,4 +1,5 @@
 import { SessionEndedError } from '../errors.ts'
+import type { CallsTold } from '../events/calls-told.ts'
 import type { AnswerWait } from './calls/answer-wait.ts'
 import { Calls } from './calls/calls.ts'
 import { receiveAnswer, receiveNotification, type ClientMessagesHost } from './calls/client-messages.ts'
@@ -11,9 +12,10 @@ import { Opening } from './calls/opening.ts'
 import type { TransportOptions } from './options.ts'
 import { PostAnswer, type AnswerHost, type ResponseMode } from './calls/post-answer.ts'
 import { Memory, type Remembered } from './takeover/memory.ts'
-import { Replaying, type SessionReplay } from './replay.ts'
+import { Replaying, type Replay } from './replay.ts'
 import type { Resumed } from './streams/stream-names.ts'
 import { Responses } from './calls/responses.ts'
+import { Scopes, type Resolver } from './scopes.ts'
 import { ServerMessages } from './calls/server-messages.ts'
 import { SessionLog } from '../http/session-log.ts'
 import { SessionStreams } from './streams/session-streams.ts'
@@ -31,7 +33,10 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   readonly sessionId: string
   readonly responseMode: ResponseMode
   readonly waits: AnswerWait
+  readonly told: CallsTold
   readonly calls = new Calls()
+  /** What its server wants of callers, before anything is handed to it. */
+  readonly scopes = new Scopes()
 
   onmessage: ((message: any, extra?: any) => void) | undefined
   onclose: (() => void) | undefined
@@ -55,6 +60,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     this.sessionId = options.sessionId
     this.responseMode = options.responseMode
     this.waits = options.waits
+    this.told = options.told
     this.#token = options.token
     this.#log = new SessionLog(options.log, options.sessionId)
     this.#streams = new SessionStreams(options, this.#log)
@@ -131,7 +137,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
    * @throws ReplayError when it refuses initialize, negotiates anything but
    * `expectedVersion`, or needs more than `bound` milliseconds: there is no session then.
    */
-  async replay (replay: SessionReplay, expectedVersion: string, extra: MessageExtra, bound = 5000): Promise<void> {
+  async replay (replay: Replay, expectedVersion: string, extra: MessageExtra, bound = 5000): Promise<void> {
     this.#replaying = new Replaying({
       token: this.#token,
       deliver: message => this.deliver(message, extra),
@@ -154,6 +160,8 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   // What the SDK's server does.
 
   async start (): Promise<void> {}
+  /** SDK 2.x: McpServer says who may call what. */
+  setScopeChallengeResolver (resolver: Resolver): void { this.scopes.resolver = resolver }
 
   /** SDK 2.x says what its server negotiates. Revisions without sessions are not this transport's. */
   setSupportedProtocolVersions (versions: string[]): void {
@@ -192,9 +200,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
 
   // What the parts of the session ask.
 
-  get asked (): ServerRequests | undefined {
-    return this.#serverMessages?.asked
-  }
+  get asked (): ServerRequests | undefined { return this.#serverMessages?.asked }
 
   deliver (message: JsonRpcMessage, extra: MessageExtra): boolean {
     try {
@@ -207,17 +213,13 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
     }
   }
 
-  dropped (what: string): void {
-    this.#log.debug(`${what} was dropped`)
-  }
+  dropped (what: string): void { this.#log.debug(`${what} was dropped`) }
 
   openStream (exchange: Exchange, requests: JsonRpcRequest[], keep: boolean): SseStream {
     return this.#streams.openPost(exchange, requests, { keep, prime: keep && this.#versions.priming })
   }
 
-  closeStream (stream: SseStream): void {
-    this.#streams.finishPost(stream)
-  }
+  closeStream (stream: SseStream): void { this.#streams.finishPost(stream) }
 
   /** From here on these requests are in flight. */
   #expect (requests: JsonRpcRequest[], batch: boolean, exchange: Exchange): void {
@@ -236,9 +238,7 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   }
 
   /** Apart from `send`, which then needs no closure. */
-  #sendLater (fence: Fence, message: JsonRpcMessage, related: RequestId | undefined): Promise<void> {
-    return fence.pass(() => this.#send(message, related))
-  }
+  #sendLater (fence: Fence, message: JsonRpcMessage, related: RequestId | undefined): Promise<void> { return fence.pass(() => this.#send(message, related)) }
 
   #send (message: JsonRpcMessage, related: RequestId | undefined): Promise<void> | undefined {
     if (!('method' in message)) return this.#responses.respond(message)

@@ -5,7 +5,7 @@ const LAST_SESSIONFUL = '2025-11-25'
 const BATCHES = '2025-03-26'
 
 /** Revisions with sessions that the SDKs negotiate when nothing else is configured. */
-export const SESSIONFUL_VERSIONS: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07']
+const SESSIONFUL_VERSIONS: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07']
 
 /** Leaves out what came after sessions: revisions are dates, so they compare as text. */
 export function sessionfulOf (versions: readonly string[]): string[] {

@@ -1,15 +1,15 @@
 // What a node keeps for its clients, and who is let go of.
 import t from 'tap'
 import { Unsent } from '../../lib/http/unsent.ts'
-import type { Holder } from '../../lib/http/unsent.ts'
+import type { Keeper } from '../../lib/http/unsent.ts'
 import { until } from '../fixtures/until.ts'
 
 const HOUR = 3_600_000
 
 function holders (unsent: Unsent) {
   const gone: string[] = []
-  const holder = (name: string, facts: Partial<Holder> = {}): Holder => {
-    const it: Holder = { sole: false, patient: false, letGo: () => { gone.push(name); unsent.release(it) }, ...facts }
+  const holder = (name: string, facts: Partial<Keeper> = {}): Keeper => {
+    const it: Keeper = { sole: false, patient: false, letGo: () => { gone.push(name); unsent.release(it) }, ...facts }
     return it
   }
   return { gone, holder }

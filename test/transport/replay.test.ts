@@ -5,7 +5,7 @@ import { SubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import { McpServer as McpServer2, Server as Server2 } from '@modelcontextprotocol/server'
 import t from 'tap'
 import { MessageExtra } from '../../lib/transport/extra.ts'
-import type { SessionReplay } from '../../lib/transport/replay.ts'
+import type { Replay } from '../../lib/directory/record.ts'
 import { initializeForReplay } from '../../lib/transport/replay.ts'
 import type { TransportOptions } from '../../lib/transport/options.ts'
 import { MemoryEventStore } from '../fixtures/memory-event-store.ts'
@@ -91,7 +91,7 @@ const onInitialized = (): void => { throw new Error('nobody opens') }
 const onInitializeFailed = onInitialized
 
 for (const [name, make] of Object.entries(LINES)) {
-  async function adopted (replay: Partial<SessionReplay> = {}, options: Partial<TransportOptions> = {}, prepare = (_: Line): void => {}) {
+  async function adopted (replay: Partial<Replay> = {}, options: Partial<TransportOptions> = {}, prepare = (_: Line): void => {}) {
     const changes = { count: 0 }
     const wired = wiredTransport({ onInitialized, onInitializeFailed, remember: () => { changes.count++ }, ...options })
     const line = make()

@@ -1,9 +1,9 @@
-import { AdoptionFailedError, ServerFailedError } from '../../errors.ts'
+import { AdoptionFailedError, InsufficientScopeError, ServerFailedError } from '../../errors.ts'
 import type { Incoming } from '../../sessions/incoming.ts'
 import type { RouteContext } from '../context.ts'
 
 /** Who failed: the application's `createServer`, its `principal` or `authInfo`, or this plugin. */
-export type Failure = 'server_failed' | 'auth_failed' | 'internal'
+type Failure = 'server_failed' | 'auth_failed' | 'internal'
 
 /**
  * Answers what is no fault of the client's: each of its requests gets a
@@ -11,15 +11,16 @@ export type Failure = 'server_failed' | 'auth_failed' | 'internal'
  * application's own HTTP errors (a 401 that `principal` throws) are for its
  * client to see: they pass, to its error handler.
  */
-export function failed ({ refuse }: RouteContext, { reply, ids, batch }: Pick<Incoming, 'reply' | 'ids' | 'batch'>, reason: Failure, error: unknown): void {
+export function failed ({ refuse }: RouteContext, incoming: Incoming, reason: Failure, error: unknown): void {
+  const { ids, batch } = incoming
   if (reason !== 'internal') {
     const own = httpError(error)
     if (own !== undefined) {
-      reply.send(own)
+      incoming.reply.send(own)
       return
     }
   }
-  refuse(reply, reason, { ...(batch && ids.length > 0 ? { ids } : { id: ids[0] }), log: { err: cause(error) } })
+  refuse(incoming, reason, { ...(batch && ids.length > 0 ? { ids } : { id: ids[0] }), log: { err: cause(error) } })
 }
 
 /** The same for an error that may be any of the three. */
@@ -34,6 +35,7 @@ export function failedSomehow (context: RouteContext, incoming: Incoming, error:
  */
 export function httpError (error: unknown): Error | undefined {
   const thrown = cause(error)
+  if (thrown instanceof InsufficientScopeError) return thrown
   if (!(thrown instanceof Error)) return undefined
   const { statusCode, code } = thrown as { statusCode?: unknown, code?: unknown }
   const chosen = Number.isInteger(statusCode) && (statusCode as number) >= 400 && (statusCode as number) < 600 && statusCode !== 500

@@ -1,11 +1,13 @@
-import type { FastifyReply } from 'fastify'
+import type { Counting } from '../../counters.ts'
 import type { Receiver } from '../../http/internal-paths.ts'
 import type { RequestId } from '../../transport/messages.ts'
-import { shortId } from '../../session-id.ts'
+import { askedFor } from '../../events/asked-for.ts'
+import type { Events, Level } from '../../events/events.ts'
+import type { Incoming } from '../../sessions/incoming.ts'
+import { sessionName } from '../../session-id.ts'
 import { breakOff } from '../../http/client-response.ts'
+import type { EventStream } from '../../http/exchange.ts'
 import { eventFrame } from '../../http/frames.ts'
-
-type Level = 'debug' | 'info' | 'warn' | 'error'
 
 /**
  * Every refusal there is: HTTP status, JSON-RPC code, log level, and what the
@@ -25,18 +27,28 @@ const CATALOGUE = {
   batch_unsupported: [400, -32600, 'info', 'Invalid Request: {detail}'],
   request_id_in_use: [400, -32600, 'info', 'Invalid Request: id {detail} belongs to a request that is still in flight'],
   session_required: [400, -32000, 'info', 'Bad Request: the Mcp-Session-Id header is required; send initialize first'],
+  sessions_only: [400, -32000, 'info', 'Bad Request: the Mcp-Session-Id header is required; send initialize first'],
   session_malformed: [400, -32000, 'info', 'Bad Request: Mcp-Session-Id must be sent once, in visible ASCII characters'],
   unsupported_protocol_version: [400, -32000, 'info', 'Bad Request: MCP-Protocol-Version must be one of {detail}'],
+  header_mismatch: [400, -32020, 'info', 'Header mismatch: {detail}'],
+  envelope_invalid: [400, -32602, 'info', 'Invalid params: {detail}'],
+  version_unsupported: [400, -32022, 'info', 'Unsupported protocol version; this endpoint serves {detail} without sessions'],
+  params_invalid: [400, -32602, 'info', 'Invalid params: {detail}'],
+  method_unknown: [404, -32601, 'info', 'Method not found'],
+  capability_missing: [400, -32021, 'info', 'Missing client capability: the request needs a capability that it does not declare in _meta'],
+  state_invalid: [400, -32602, 'info', 'Invalid params: requestState was not given out for this request by this endpoint, or too long ago'],
   event_unknown: [400, -32000, 'info', 'Bad Request: Last-Event-ID names no event of this session; open a stream without it'],
   events_expired: [400, -32000, 'info', 'Bad Request: what followed the event of Last-Event-ID is no longer stored in full; open a stream without it'],
   headers_too_large: [431, -32000, 'info', 'Request Header Fields Too Large: the target and the header fields are together more than a node could pass on'],
   host_forbidden: [403, -32000, 'warn', 'Forbidden: this Host is not served'],
   origin_forbidden: [403, -32000, 'warn', 'Forbidden: this Origin is not served'],
-  unknown: [404, -32001, 'debug', 'Session not found: send initialize without Mcp-Session-Id to open one'],
+  scope_insufficient: [403, -32000, 'info', 'Forbidden: this takes scopes that the caller\'s token does not have; WWW-Authenticate names them'],
+  unknown: [404, -32001, 'info', 'Session not found: send initialize without Mcp-Session-Id to open one'],
   misrouted: [404, -32001, 'warn', 'Session not found on this node: it lives on node {detail}; the load balancer should send it there'],
   orphaned: [404, -32001, 'warn', 'Session not found: the node that held it is gone; send initialize without Mcp-Session-Id to open one'],
-  not_owner: [421, -32001, 'debug', 'Misdirected Request: this node does not hold the session; the node that forwarded looks once more'],
+  not_owner: [421, -32001, 'info', 'Misdirected Request: this node does not hold the session; the node that forwarded looks once more'],
   principal_limit: [429, -32000, 'warn', 'Too Many Requests: this principal has as many sessions on this node as it may; end one'],
+  call_limit: [429, -32000, 'warn', 'Too Many Requests: this principal has as many requests in flight on this node as it may'],
   internal: [500, -32603, 'error', 'Internal error'],
   auth_failed: [500, -32603, 'error', 'Internal error: it could not be found out who sent the request'],
   server_failed: [500, -32603, 'error', 'Internal error: the MCP server of the session could not be made'],
@@ -47,13 +59,14 @@ const CATALOGUE = {
   owner_lost: [503, -32000, 'warn', 'Service Unavailable: the node that held the session was lost in the middle of the request; whether it took effect is unknown'],
   adoption_failed: [503, -32000, 'warn', 'Service Unavailable: the session could not be taken over from the node that is gone; try again'],
   newer_format: [503, -32000, 'warn', 'Service Unavailable: the node that held the session is gone, and the session is for newer versions of this server, none of which can be reached; try again'],
+  state_unavailable: [503, -32000, 'warn', 'Service Unavailable: the key for requestState is not known yet; try again'],
   directory_unavailable: [503, -32000, 'warn', 'Service Unavailable: the session directory cannot be reached; try again']
 } as const satisfies Record<string, readonly [number, number, Level, string]>
 
 /** The machine-readable `data.reason` of a refusal. */
 export type Reason = keyof typeof CATALOGUE
 
-export interface RefusalDetails {
+interface RefusalDetails {
   /** HTTP status, where it is another than the catalogue's. */
   status?: number | undefined
   /** The id of the JSON-RPC request, where there is one to answer. */
@@ -64,38 +77,54 @@ export interface RefusalDetails {
   detail?: string | undefined
   /** Further members of `data`. */
   data?: Record<string, unknown> | undefined
+  /** The event stream that has begun to answer: it carries the error, and ends. */
+  stream?: EventStream | undefined
   /** Seconds, for the Retry-After header. */
   retryAfter?: number | undefined
   /** Further fields of the log line. */
   log?: Record<string, unknown> | undefined
 }
 
-/** A counter for every reason, at zero. */
-export function refusalCounters (): Record<Reason, number> {
-  return Object.fromEntries(Object.keys(CATALOGUE).map(reason => [reason, 0])) as Record<Reason, number>
+/** Every reason that there is. */
+export const REASONS = Object.keys(CATALOGUE) as Reason[]
+
+interface RefuserParts {
+  /** The endpoint's name. */
+  endpoint: string
+  counters: Counting<'refused'>
+  events: Events
+  /** Sets the receipt for another node, where nobody has yet. */
+  receive?: Receiver | undefined
 }
 
 /**
  * Makes the function that answers refusals: a JSON-RPC error with
- * `data.reason`, one log line, one count. `receive` sets the
- * receipt for another node, where nobody has yet. An answer that has begun is broken off.
+ * `data.reason`, one event with its log line, one count. An answer that has begun is broken off.
  */
-export function refuser (counters: Record<Reason, number>, receive: Receiver = () => {}) {
-  return function refuse (reply: FastifyReply, reason: Reason, details: RefusalDetails = {}): void {
+export function refuser ({ endpoint, counters: { refused }, events, receive }: RefuserParts) {
+  return function refuse (incoming: Pick<Incoming, 'reply' | 'message'>, reason: Reason, details: RefusalDetails = {}): void {
+    const { reply } = incoming
     const [usual, code, level, text] = CATALOGUE[reason]
     const status = details.status ?? usual
     const message = text.replace('{detail}', () => details.detail ?? '')
-    counters[reason]++
+    refused[reason]!++
     const sessionId = reply.request.headers['mcp-session-id']
-    reply.log[level]({
+    events.emit('request.refused', {
+      endpoint,
+      ...(typeof sessionId === 'string' && { session: sessionName(sessionId) }),
       reason,
-      ...(typeof sessionId === 'string' && { session: shortId(sessionId) }),
-      ...details.log
-    }, `mcp request refused: ${message}`)
-    if (reply.sent) return breakOff(reply.raw)
-    receive(reply.request.raw, reply.raw)
-    if (details.retryAfter !== undefined) reply.header('retry-after', details.retryAfter)
+      status,
+      ...askedFor(incoming.message),
+      durationMs: reply.elapsedTime
+    }, { log: reply.log, level, text: `mcp request refused: ${message}`, besides: details.log })
     const error = { code, message, data: { reason, ...details.data } }
+    if (details.stream !== undefined) {
+      details.stream.write(eventFrame(JSON.stringify({ jsonrpc: '2.0', id: details.id ?? null, error })))
+      return details.stream.end()
+    }
+    if (reply.sent) return breakOff(reply.raw)
+    receive?.(reply.request.raw, reply.raw)
+    if (details.retryAfter !== undefined) reply.header('retry-after', details.retryAfter)
     const answers = (details.ids ?? [details.id ?? null]).map(id => ({ jsonrpc: '2.0', id, error }))
     reply.code(status).type('application/json').send(JSON.stringify(details.ids === undefined ? answers[0] : answers))
   }

@@ -1,8 +1,8 @@
 import type { FastifyReply } from 'fastify'
-import { shortId } from '../../session-id.ts'
+import { sessionName } from '../../session-id.ts'
 import { dropConnection, isOpen, onResponseEnd } from '../../http/client-response.ts'
 import type { ClientResponse } from '../../http/client-response.ts'
-import type { Holder, Unsent } from '../../http/unsent.ts'
+import type { Keeper, Unsent } from '../../http/unsent.ts'
 
 /**
  * Counts a body that is about to be sent among what the node keeps for its
@@ -15,12 +15,12 @@ export function followBody (reply: FastifyReply, length: number, unsent: Unsent)
   if (!isOpen(raw)) return
   const before = raw.stream === undefined ? raw.req.socket.timeout : undefined
   const { patience } = unsent
-  const holder: Holder = {
+  const holder: Keeper = {
     sole: true,
     patient: true,
     letGo () {
       const id = raw.req.headers['mcp-session-id']
-      reply.log.warn({ ...(typeof id === 'string' && { session: shortId(id) }), unsent: length }, 'a client reads too slowly; its answer is dropped')
+      reply.log.warn({ ...(typeof id === 'string' && { session: sessionName(id) }), unsent: length }, 'a client reads too slowly; its answer is dropped')
       dropConnection(raw)
     }
   }

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { RequestId } from '../../transport/messages.ts'
 import type { RouteContext } from '../context.ts'
 import type { Reason } from '../answers/refusal.ts'
 
@@ -19,4 +20,10 @@ export function readJson ({ parseJson }: RouteContext, request: FastifyRequest):
   let parsed: unknown
   parseJson(request, body.toString('utf8'), (error, value) => { parsed = error === null ? value : undefined })
   return parsed
+}
+
+/** The id to answer with, where a message is a request that has a usable one. */
+export function idOf (message: unknown): RequestId | undefined {
+  if (typeof message !== 'object' || message === null || !('method' in message) || !('id' in message)) return undefined
+  return typeof message.id === 'string' || Number.isSafeInteger(message.id) ? message.id as RequestId : undefined
 }

@@ -10,7 +10,7 @@ const ADDED = { bytes: 1024, fields: 16 }
 /** Fields that Node's servers take when nothing else is set; they drop the rest without a word. */
 const FIELDS = 1000
 
-export interface FieldLimits {
+interface FieldLimits {
   /** Characters of the target and of all names and values, as Node counts them. */
   bytes: number
   fields: number

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { ANONYMOUS, callerOf } from '../../security/caller.ts'
+import { callerOf } from '../../security/caller.ts'
 import type { Caller } from '../../security/caller.ts'
 import type { Incoming } from '../../sessions/incoming.ts'
 import type { RouteContext } from '../context.ts'
@@ -10,8 +10,8 @@ import { failed } from '../answers/failure.ts'
  * where its functions answer at once.
  */
 export function identified (context: RouteContext, incoming: Incoming, then: () => void): void {
-  const { principal, authInfo } = context
-  if (principal === undefined && authInfo === undefined) return goOn(context, incoming, ANONYMOUS, then)
+  const { principal, authInfo, anonymous } = context
+  if (principal === undefined && authInfo === undefined) return goOn(context, incoming, anonymous, then)
   let known: Caller | Promise<Caller>
   try {
     known = ask(context, incoming.request)
@@ -33,7 +33,7 @@ function goOn (context: RouteContext, incoming: Incoming, caller: Caller, then: 
 }
 
 /** Both functions are asked at once: neither's promise is left alone when the other throws. */
-function ask ({ principal, authInfo }: RouteContext, request: FastifyRequest): Caller | Promise<Caller> {
+function ask ({ endpoint, principal, authInfo }: RouteContext, request: FastifyRequest): Caller | Promise<Caller> {
   const who = principal?.(request)
   let auth: ReturnType<NonNullable<RouteContext['authInfo']>>
   try {
@@ -42,8 +42,8 @@ function ask ({ principal, authInfo }: RouteContext, request: FastifyRequest): C
     if (!isPromise(who)) throw error
     auth = Promise.reject(error)
   }
-  if (!isPromise(who) && !isPromise(auth)) return callerOf(who, auth)
-  return Promise.all([who, auth]).then(([who, auth]) => callerOf(who, auth))
+  if (!isPromise(who) && !isPromise(auth)) return callerOf(who, auth, endpoint)
+  return Promise.all([who, auth]).then(([who, auth]) => callerOf(who, auth, endpoint))
 }
 
 function isPromise (value: unknown): value is PromiseLike<unknown> {

@@ -1,5 +1,5 @@
 /** Something that answers as JSON unless it has taken too long. */
-export interface Waiting {
+export interface WaitingAnswer {
   /** The wait is over. Must not throw. */
   waited: () => void
   /** Set and read by AnswerWait. */
@@ -15,7 +15,7 @@ const SLICES = 4
  */
 export class AnswerWait {
   readonly #slice: number
-  readonly #pending = new Set<Waiting>()
+  readonly #pending = new Set<WaitingAnswer>()
   #timer: NodeJS.Timeout | undefined
   #tick = 0
 
@@ -23,7 +23,7 @@ export class AnswerWait {
     this.#slice = Math.max(1, Math.ceil(wait / SLICES))
   }
 
-  add (answer: Waiting): void {
+  add (answer: WaitingAnswer): void {
     answer.waitingSince = this.#tick
     this.#pending.add(answer)
     if (this.#timer === undefined) {
@@ -31,7 +31,7 @@ export class AnswerWait {
     }
   }
 
-  delete (answer: Waiting): void {
+  delete (answer: WaitingAnswer): void {
     this.#pending.delete(answer)
   }
 

@@ -1,4 +1,5 @@
-import type { AnswerWait, Waiting } from './answer-wait.ts'
+import type { CallsTold } from '../../events/calls-told.ts'
+import type { AnswerWait, WaitingAnswer } from './answer-wait.ts'
 import type { Exchange } from '../../http/exchange.ts'
 import { cancelled } from '../messages.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, JsonRpcResult, RequestId } from '../messages.ts'
@@ -10,6 +11,8 @@ export type ResponseMode = 'auto' | 'json' | 'sse'
 export interface AnswerHost {
   readonly responseMode: ResponseMode
   readonly waits: AnswerWait
+  readonly told: CallsTold
+  readonly protocolVersion: string
   /** Opens the SSE stream of a POST with these requests on its exchange; with `keep` its messages go to the event store, if there is one. */
   openStream: (exchange: Exchange, requests: JsonRpcRequest[], keep: boolean) => SseStream
   /** The stream of a POST has carried its last response. */
@@ -23,7 +26,7 @@ export interface AnswerHost {
  * are all there is to say, an SSE stream as soon as there is more, or once the
  * wait is over.
  */
-export class PostAnswer implements Waiting {
+export class PostAnswer implements WaitingAnswer {
   waitingSince = 0
   /** A call of `initialize` is answered at its end and not before: its headers carry the session id. */
   readonly initialize: boolean
@@ -31,6 +34,7 @@ export class PostAnswer implements Waiting {
   readonly #exchange: Exchange
   readonly #requests: JsonRpcRequest[]
   readonly #batch: boolean
+  readonly #begun: number
   /** The responses of a batch so far, as JSON, by the place of their request. */
   #responses: Array<string | undefined> | undefined
   #unanswered: number
@@ -41,6 +45,7 @@ export class PostAnswer implements Waiting {
     this.#exchange = exchange
     this.#requests = requests
     this.#batch = batch
+    this.#begun = host.told.begin()
     this.#unanswered = requests.length
     this.initialize = requests[0]!.method === 'initialize'
   }
@@ -74,6 +79,11 @@ export class PostAnswer implements Waiting {
 
   /** Answers one request. Throws, and answers nothing, when the response can't be serialized. */
   respond (response: JsonRpcResult | JsonRpcError): void {
+    this.#respond(response)
+    this.#tell(response.id!, response)
+  }
+
+  #respond (response: JsonRpcResult | JsonRpcError): void {
     if (this.initialize && this.#stream === undefined && this.#host.responseMode === 'sse' && this.#exchange.open) this.#open(true)
     if (this.#stream !== undefined) {
       if (!this.#stream.reachable) this.#host.dropped('a response')
@@ -97,15 +107,19 @@ export class PostAnswer implements Waiting {
   cancel (id: RequestId): void {
     if (this.#stream === undefined && this.#responses === undefined && this.#unanswered === 1 &&
         this.#host.responseMode === 'auto' && this.#exchange.open) this.#open(false)
-    if (this.#stream === undefined || this.#stream.resumable) return this.respond(cancelled(id))
-    this.#settle()
+    if (this.#stream === undefined || this.#stream.resumable) this.#respond(cancelled(id))
+    else this.#settle()
+    this.#tell(id, undefined)
   }
 
   /** Answers one request because its session ends. */
   fail (error: JsonRpcError): void {
-    if (this.#stream === undefined) return this.respond(error)
-    this.#stream.sendLast(error)
-    this.#settle()
+    if (this.#stream === undefined) this.#respond(error)
+    else {
+      this.#stream.sendLast(error)
+      this.#settle()
+    }
+    this.#tell(error.id!, undefined)
   }
 
   /** Lets the client poll: ends the connection, its stream goes on when it is resumed. */
@@ -120,6 +134,10 @@ export class PostAnswer implements Waiting {
       if (json !== undefined) this.#stream.send(JSON.parse(json) as JsonRpcMessage)?.catch(() => this.#host.dropped('a response'))
     }
     this.#responses = undefined
+  }
+
+  #tell (id: RequestId, answer: JsonRpcResult | JsonRpcError | undefined): void {
+    if (this.#begun > 0) this.#host.told.done(this.#begun, this.request(id), answer, this.#host.protocolVersion)
   }
 
   #place (id: RequestId): number {

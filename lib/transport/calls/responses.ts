@@ -7,7 +7,7 @@ import type { Memory } from '../takeover/memory.ts'
 import type { SessionLog } from '../../http/session-log.ts'
 import type { SessionVersions } from '../versions.ts'
 
-export interface ResponsesParts {
+interface ResponsesParts {
   calls: Calls
   versions: SessionVersions
   opening: Opening

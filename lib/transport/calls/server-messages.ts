@@ -6,7 +6,7 @@ import type { SessionStreams } from '../streams/session-streams.ts'
 import type { SseStream } from '../streams/sse-stream.ts'
 
 /** What the server's messages need of their session. */
-export interface ServerMessagesHost {
+interface ServerMessagesHost {
   readonly responseMode: ResponseMode
   readonly calls: ReadonlyMap<RequestId, PostAnswer>
   /** A message that the client will not get. */

@@ -12,7 +12,7 @@ const ROOM = { maxSize: MAX_PENDING, sizeCalculation: () => 1 }
  *
  * An SDK server counts from 0 in each of its objects. On the wire an id is
  * `<token>-<the SDK's>`, with a token of the server object's own, so that an answer to a question of another
- * incarnation never resolves one of this. Messages are copied, never changed:
+ * never resolves one of this. Messages are copied, never changed:
  * the SDK may look at them again.
  */
 export class ServerRequests {

@@ -1,5 +1,5 @@
 /** A stream that wants a sign of life written to it now and then. */
-export interface Silent {
+interface Silent {
   /** Writes a keep-alive comment. Must not throw. */
   ping: () => void
 }

@@ -11,7 +11,7 @@ import { StandaloneStreams } from './standalone-streams.ts'
 import type { StreamHost } from './stream-host.ts'
 import type { Unsent } from '../../http/unsent.ts'
 
-export interface SessionStreamsOptions {
+interface SessionStreamsOptions {
   sessionId: string
   token: string
   eventStore?: EventStore | undefined
@@ -143,7 +143,7 @@ export class SessionStreams implements StreamHost<SseStream> {
     const known = kind === 'get' ? this.standalone.named(name) : this.#posts?.get(name)
     if (known !== undefined) return known
     const stream = new SseStream(this, name, kind === 'get' ? this.standalone : undefined)
-    // Everything that was said on it is in the store, whichever incarnation said it.
+    // Everything that was said on it is in the store, whichever server object said it.
     if (kind === 'post') stream.finish()
     return stream
   }

@@ -1,7 +1,7 @@
 import type { JsonRpcMessage } from '../messages.ts'
 import type { SseStream } from './sse-stream.ts'
 import type { StreamGroup, StreamHost } from './stream-host.ts'
-import type { Holder } from '../../http/unsent.ts'
+import type { Keeper } from '../../http/unsent.ts'
 
 const MAX_OPEN = 4
 const MAX_QUEUED = 32
@@ -14,7 +14,7 @@ const MAX_KNOWN = 8
  * Connections). While there is none, messages wait in a bounded queue: servers
  * speak as soon as they are initialized, clients open their stream just after.
  */
-export class StandaloneStreams implements StreamGroup<SseStream>, Holder {
+export class StandaloneStreams implements StreamGroup<SseStream>, Keeper {
   readonly sole = false
   readonly patient = true
   readonly #host: StreamHost<SseStream>

@@ -1,5 +1,5 @@
 import type { JsonRpcMessage } from '../messages.ts'
-import type { Holder, Unsent } from '../../http/unsent.ts'
+import type { Keeper, Unsent } from '../../http/unsent.ts'
 
 /** An event that waits for the event store. Without its content it has gone out by another way, or nowhere. */
 export interface WaitingEvent {
@@ -8,7 +8,7 @@ export interface WaitingEvent {
 }
 
 /** The events of one stream that wait for the event store. What they keep counts among what the node keeps for its clients. */
-export class WaitingEvents implements Holder {
+export class WaitingEvents implements Keeper {
   readonly sole = false
   readonly patient = false
   readonly #unsent: Unsent

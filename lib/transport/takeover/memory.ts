@@ -1,3 +1,4 @@
+import type { Replay } from '../../directory/record.ts'
 import type { JsonRpcRequest } from '../messages.ts'
 
 const MAX_SUBSCRIPTIONS = 100
@@ -5,12 +6,7 @@ const MAX_SUBSCRIPTIONS = 100
 const MAX_LENGTH = 2048
 
 /** What the client has told its server about the session, beyond initialize. */
-export interface Remembered {
-  /** The level of logging/setLevel, if the client set one. */
-  logLevel?: string | undefined
-  /** Uris of resources/subscribe; at most 100. */
-  subscriptions: string[]
-}
+export type Remembered = Omit<Replay, 'initialize'>
 
 /**
  * Keeps what a node that adopts the session has to tell its own server again:

@@ -1,17 +1,16 @@
 // What the application does wrong is a JSON-RPC error of ours, and the words of its own error are for the log.
 import createError from '@fastify/error'
-import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { McpStickyOptions } from '../../../lib/index.ts'
 import { startApp } from '../../fixtures/app.ts'
 import type { StartedApp } from '../../fixtures/app.ts'
-import { freePort } from '../../fixtures/free-port.ts'
+import { startCluster } from '../../fixtures/cluster.ts'
+import type { NodeOptions } from '../../fixtures/cluster.ts'
 import { call, initialize, open, send } from '../../fixtures/http.ts'
 import type { Answer } from '../../fixtures/http.ts'
-import { connect, startRedis } from '../../fixtures/redis.ts'
+import { startRedis } from '../../fixtures/redis.ts'
 import { createServer } from '../../fixtures/session-server.ts'
-import { until } from '../../fixtures/until.ts'
 
 const SECRET = 'db down at 10.1.2.3'
 const Unauthorized = createError('APP_UNAUTHORIZED', 'who are you?', 401)
@@ -162,38 +161,29 @@ t.test('what nobody expected', async t => {
 const redis = await startRedis(t)
 
 /** Nodes that adopt from each other. */
-async function startNodes (t: Test, options: Array<Partial<McpStickyOptions>>): Promise<StartedApp[]> {
-  const keyPrefix = `test:${randomUUID()}:`
-  const nodes: StartedApp[] = []
-  for (const [index, more] of options.entries()) {
-    const url = `http://127.0.0.1:${await freePort()}`
-    nodes.push(await startApp(t, {
-      redis: connect(t, redis), keyPrefix, node: { id: `node-${index}`, url, heartbeat: 100 }, orphan: 'adopt', drain: { grace: 0, timeout: 1000 }, ...more
-    }, { fastify: { return503OnClosing: false } }))
-  }
-  for (const { app } of nodes) await until('the nodes know of each other', async () => (await app.mcpSessions.nodes().catch(() => [])).length === nodes.length)
-  return nodes
+async function startNodes (t: Test, options: { a: NodeOptions, b: NodeOptions }): Promise<[StartedApp, StartedApp]> {
+  return startCluster(t, redis, ['a', 'b'], id => ({ orphan: 'adopt', drain: { grace: 0, timeout: 1000 }, ...options[id] }), { fastify: { return503OnClosing: false } })
 }
 
 t.test('through another node the answer is the same, and counted where it failed', async t => {
   let broken = false
-  const [a, b] = await startNodes(t, [{ principal: () => broken ? fail() : 'ada' }, { principal: () => 'ada' }])
-  const id = await open(a!.url)
+  const [a, b] = await startNodes(t, { a: { principal: () => broken ? fail() : 'ada' }, b: { principal: () => 'ada' } })
+  const id = await open(a.url)
   broken = true
   for (const request of [{ body: call('count', {}, 'c') }, { method: 'GET' as const }, { method: 'DELETE' as const }]) {
-    const through = await send(b!.url, { ...request, headers: { 'mcp-session-id': id } })
-    const direct = await send(a!.url, { ...request, headers: { 'mcp-session-id': id } })
+    const through = await send(b.url, { ...request, headers: { 'mcp-session-id': id } })
+    const direct = await send(a.url, { ...request, headers: { 'mcp-session-id': id } })
     t.match(through, { status: 500, body: { error: { code: -32603, data: { reason: 'auth_failed' } } } })
     t.equal(through.text, direct.text)
   }
-  t.equal(a!.app.mcpSessions.counters.refused['auth_failed'], 6)
-  t.equal(b!.app.mcpSessions.counters.refused['auth_failed'], 0)
+  t.equal(a.app.mcpSessions.counters.refused['auth_failed'], 6)
+  t.equal(b.app.mcpSessions.counters.refused['auth_failed'], 0)
 })
 
 t.test('initialize that a full node passes on', async t => {
-  const [, b] = await startNodes(t, [{ createServer: fail }, { session: { maxPerNode: 1 } }])
-  await open(b!.url)
-  const answer = await send(b!.url, { body: { ...initialize, id: 'i' } })
+  const [, b] = await startNodes(t, { a: { createServer: fail }, b: { session: { maxPerNode: 1 } } })
+  await open(b.url)
+  const answer = await send(b.url, { body: { ...initialize, id: 'i' } })
   t.match(answer, { status: 500, body: { id: 'i', error: { data: { reason: 'server_failed' } } } })
   t.notMatch(answer.text, SECRET)
 })
@@ -203,12 +193,12 @@ t.test('an adoption for which no server can be made', async t => {
     [fail, { status: 503, body: { id: 'c', error: { code: -32000, data: { reason: 'adoption_failed' } } } }],
     [() => { throw new Unauthorized() }, { status: 401, body: { code: 'APP_UNAUTHORIZED', message: 'who are you?' } }]
   ] as const) {
-    const [a, b] = await startNodes(t, [{}, { createServer }])
-    const id = await open(a!.url)
-    await a!.app.close()
-    const answer = await send(b!.url, { body: call('count', {}, 'c'), headers: { 'mcp-session-id': id } })
+    const [a, b] = await startNodes(t, { a: {}, b: { createServer } })
+    const id = await open(a.url)
+    await a.app.close()
+    const answer = await send(b.url, { body: call('count', {}, 'c'), headers: { 'mcp-session-id': id } })
     t.match(answer, expected)
     t.notMatch(answer.text, SECRET)
-    t.ok(b!.log.some(({ err }) => (err as Error | undefined)?.message !== undefined))
+    t.ok(b.log.some(({ err }) => (err as Error | undefined)?.message !== undefined))
   }
 })
