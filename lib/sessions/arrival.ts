@@ -2,45 +2,34 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { SessionDirectory } from '../directory/directory.ts'
 import type { NodeIdentity } from '../directory/node.ts'
 import type { SessionRecord } from '../directory/record.ts'
-import { sessionDigest, shortId } from '../session-id.ts'
-import type { McpServerLike } from '../transport/mcp-server.ts'
+import { sessionDigest, sessionName } from '../session-id.ts'
 import type { Departures } from './departure.ts'
 import type { Incoming } from './incoming.ts'
 import type { Lease } from './lease.ts'
 import type { Ownership } from './ownership.ts'
-import type { ServerBuilder } from './server-builder.ts'
+import { endpointFor } from './endpoint.ts'
+import type { Endpoint, Endpoints } from './endpoint.ts'
 import { LocalSession } from './session.ts'
 import type { SessionStore } from './store.ts'
 
-/** What the application is told about a session that this node has taken over. */
-export interface AdoptedSession {
-  sessionId: string
-  /** What `createServer` returned; the client's initialize, log level and subscriptions have been replayed into it. */
-  server: McpServerLike
-  /** The record as the lost node left it. */
-  record: SessionRecord
-  /** The last `session.state` that was set. */
-  state: unknown
-}
-
 /** A session that is being moved here. */
 export interface Arrival {
+  readonly endpoint: Endpoint
   /** This node's epoch before the record was claimed. Should the node have a later one by now, its lease lapsed in between, and the session asks whose it is. */
   readonly epoch: string
   /** Somebody asked for its end meanwhile, or it took too long: it is dropped as soon as it is made. */
   unwanted: boolean
 }
 
-export interface ArrivalsParts {
+interface ArrivalsParts {
   node: NodeIdentity
   store: SessionStore
   directory: Pick<SessionDirectory, 'changed'>
-  builder: ServerBuilder
+  endpoints: Endpoints
   ownership: Pick<Ownership, 'callbacks'>
   departures: Pick<Departures, 'finish' | 'shuttingDown' | 'state'>
   /** With `orphan: 'adopt'`, without which nothing arrives. */
   lease: Pick<Lease, 'holds'> | undefined
-  onAdopt: ((session: AdoptedSession) => unknown) | undefined
   log: FastifyBaseLogger
 }
 
@@ -50,8 +39,6 @@ export interface ArrivalsParts {
  * session made (`adopt`), and says what came of it (`arrived`).
  */
 export class Arrivals {
-  /** Sessions adopted since the process started. */
-  count = 0
   readonly #parts: ArrivalsParts
   /** By session id, from `expect` to `arrived`. */
   readonly #arriving = new Map<string, Arrival>()
@@ -65,19 +52,21 @@ export class Arrivals {
   /** The id of a session that is being moved here, by its digest (see session-id.ts). */
   idOf (digest: string): string | undefined { return [...this.#arriving.keys()].find(id => sessionDigest(id) === digest) }
 
-  /** Takes a place for a session that is to move here, before its record is claimed; undefined when this node is full. */
+  /** Takes a place for a session that is to move here, before its record is claimed; undefined when this node is full, or lacks its endpoint. */
   expect ({ id, principal }: SessionRecord): Arrival | undefined {
-    const { node, store } = this.#parts
-    if (!store.reserveMoved(principal)) return undefined
-    const arrival = { epoch: node.epoch, unwanted: false }
+    const { node, endpoints } = this.#parts
+    const endpoint = endpointFor(endpoints, principal)
+    if (endpoint === undefined || !endpoint.places.reserveMoved(principal)) return undefined
+    const arrival = { endpoint, epoch: node.epoch, unwanted: false }
     this.#arriving.set(id, arrival)
     return arrival
   }
 
   /** It is `here`, or will not come: then its place is given back. */
   arrived ({ id, principal }: SessionRecord, here: boolean): void {
+    const arrival = this.#arriving.get(id)
     this.#arriving.delete(id)
-    if (!here) this.#parts.store.unreserve(principal)
+    if (!here) arrival?.endpoint.places.unreserve(principal)
   }
 
   /** A session is to end; if it is being moved here, it need not come. */
@@ -93,7 +82,9 @@ export class Arrivals {
    * @throws when it cannot be; the record and the place are the caller's to give back.
    */
   async adopt (record: SessionRecord, arrival: Arrival, incoming: Incoming): Promise<LocalSession | undefined> {
-    const { builder, ownership, lease, onAdopt } = this.#parts
+    const { ownership, lease } = this.#parts
+    const { endpoint } = arrival
+    const { builder, onAdopt } = endpoint
     const { id, replay, protocolVersion, clientInfo, createdAt, state } = record
     const { request, caller: { principal, key }, extra } = incoming
     let session: LocalSession | undefined
@@ -112,10 +103,11 @@ export class Arrivals {
       // This process was paused since the claim, and its lease has lapsed: the session, and its events, may be somebody else's by now.
       if (lease?.holds(arrival.epoch) === false) return undefined
       // A failure is made up for before the next event is stored (see SessionEvents).
-      await transport.takeOver().catch(err => this.#parts.log.warn({ err, session: shortId(id) }, 'the events of an adopted session could not be taken over yet'))
+      await transport.takeOver().catch(err => this.#parts.log.warn({ err, session: sessionName(id) }, 'the events of an adopted session could not be taken over yet'))
       await transport.replay(replay!, protocolVersion, extra)
       const adopted = new LocalSession({
         id,
+        endpoint,
         transport,
         server,
         principal,
@@ -135,7 +127,7 @@ export class Arrivals {
       if (arrival.unwanted) return undefined
       session = adopted
       this.#parts.store.add(adopted)
-      this.count++
+      endpoint.counters.adopted++
       return adopted
     } finally {
       if (session === undefined) {

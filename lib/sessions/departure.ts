@@ -1,40 +1,25 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { within } from '../bounds/within.ts'
+import type { EndReason } from '../counters.ts'
 import type { SessionDirectory } from '../directory/directory.ts'
 import type { NodeIdentity } from '../directory/node.ts'
+import type { Lives } from '../events/lives.ts'
 import type { NewRecord } from '../directory/record.ts'
 import type { Remover } from '../directory/remover.ts'
-import { shortId } from '../session-id.ts'
-import type { Reaped } from './reaper.ts'
-import type { ServerBuilder } from './server-builder.ts'
+import { sessionName } from '../session-id.ts'
 import type { LocalSession } from './session.ts'
 import type { SessionStore } from './store.ts'
-
-/** Why a session ended. */
-export type EndReason = Reaped
-  /** DELETE, or `close` of this node. */
-  | 'requested'
-  /** A close that was asked for on another node. */
-  | 'requested_elsewhere'
-  /** The server object closed its connection. */
-  | 'server_closed'
-  /** The directory names another owner. */
-  | 'taken'
-  /** This node shut down. */
-  | 'shutdown'
-  /** Given up while this node drained, for others to adopt. */
-  | 'handed_over'
 
 /** Why one session ended, its node going on. */
 export type SingleEnd = Exclude<EndReason, 'shutdown' | 'handed_over'>
 
-export interface DeparturesParts {
+interface DeparturesParts {
   node: NodeIdentity
   store: SessionStore
   directory: Pick<SessionDirectory, 'announce' | 'discard' | 'giveUp' | 'stop'>
-  builder: Pick<ServerBuilder, 'close'>
   /** With `orphan: 'adopt'`: what this node's end finds is given up for others; else its records are deleted. */
   adoptable: boolean
+  lives: Lives
   log: FastifyBaseLogger
 }
 
@@ -43,17 +28,14 @@ export interface DeparturesParts {
  * to go on with (`handOver`), or all together with it (`shutdown`).
  */
 export class Departures {
-  /** How many, by why. */
-  readonly ended: Record<EndReason, number> = {
-    requested: 0, requested_elsewhere: 0, server_closed: 0, taken: 0, shutdown: 0, handed_over: 0, idle: 0, never_used: 0
-  }
-
   /**
    * How far this node is on its way out. `draining`: out of the proxy's pool,
    * still taking what arrives. `closing`: no new sessions. `superseded`: nothing
    * is served, another process has this node's id.
    */
   state: 'open' | 'draining' | 'closing' | 'superseded' = 'open'
+  /** Sessions that were given up, of all endpoints. */
+  handedOver = 0
   readonly #parts: DeparturesParts
   /** Sessions that are being given up: out of the store already, their records not yet marked. `left` settles when they are. */
   readonly #leaving = new Map<string, { session: LocalSession, left: Promise<void> }>()
@@ -76,26 +58,26 @@ export class Departures {
    * another node, which has cleaned it up already, nor where another owner has it.
    */
   finish (session: LocalSession, why: SingleEnd, by?: Remover): void {
-    const { store, directory, log } = this.#parts
+    const { store, directory, lives, log } = this.#parts
     if (!store.delete(session)) return
-    this.ended[why]++
-    log.debug({ session: shortId(session.id), why }, 'mcp session ended')
+    session.endpoint.counters.ended[why]++
+    lives.ended(told(session), why)
     if (why !== 'requested_elsewhere' && why !== 'taken') directory.discard(session.id, by)
     // Whoever has taken it goes on with its stored events.
     if (why !== 'taken') this.#forgetEvents(session)
     this.#close(session).catch(error => log.error({ err: error }, 'ending an mcp session failed'))
   }
 
-  /** Another process has claimed this node's id: sessions end here, and what is recorded and stored of them is left to others. */
+  /** Another process has taken this node's id: sessions end here, and what is recorded and stored of them is left to others. */
   superseded (): void {
     const { node, store, log } = this.#parts
     this.state = 'superseded'
-    log.error({ node: node.id }, 'another process claimed this node\'s id: this one stops serving; give each process its own node.id')
+    log.error({ node: node.id }, 'another process took this node\'s id: this one stops serving; give each process its own node.id')
     for (const session of store.values()) this.finish(session, 'taken')
   }
 
   /** Says how far this node is on its way out, to the other nodes and the proxy as well. */
-  leave (state: 'draining' | 'closing'): void {
+  become (state: 'draining' | 'closing'): void {
     if (this.state === 'superseded' || this.state === state) return
     this.state = state
     this.#parts.directory.announce()
@@ -125,7 +107,9 @@ export class Departures {
     await this.#parts.directory.giveUp(sessions.map(session => session.id), bound)
     for (const session of sessions) {
       this.#leaving.delete(session.id)
-      this.ended.handed_over++
+      session.endpoint.counters.ended.handed_over++
+      this.handedOver++
+      this.#parts.lives.handedOver(told(session))
       this.#close(session).catch(error => this.#parts.log.error({ err: error }, 'ending an mcp session failed'))
     }
   }
@@ -141,13 +125,15 @@ export class Departures {
   }
 
   async #endAll (bound: number): Promise<void> {
-    const { store, directory, adoptable, log } = this.#parts
+    const { store, directory, adoptable, lives, log } = this.#parts
     const sessions = [...store.values()]
     const ids = sessions.map(session => session.id)
     const closed = sessions.map(session => {
       if (adoptable) this.#lastRecords.set(session.id, session.record())
       store.delete(session)
-      this.ended.shutdown++
+      session.endpoint.counters.ended.shutdown++
+      if (adoptable) lives.handedOver(told(session))
+      else lives.ended(told(session), 'shutdown')
       return this.#close(session)
     })
     if (!adoptable) for (const session of sessions) this.#forgetEvents(session)
@@ -160,11 +146,16 @@ export class Departures {
 
   /** The event store may let go of what a session has sent. */
   #forgetEvents ({ id, transport }: LocalSession): void {
-    transport.forgetEvents().catch(error => this.#parts.log.warn({ err: error, session: shortId(id) }, 'the events of an mcp session were left in the event store; they expire by themselves'))
+    transport.forgetEvents().catch(error => this.#parts.log.warn({ err: error, session: sessionName(id) }, 'the events of an mcp session were left in the event store; they expire by themselves'))
   }
 
   async #close (session: LocalSession): Promise<void> {
     await session.transport.close()
-    await this.#parts.builder.close(session.id, session.server)
+    await session.endpoint.builder.close(session.id, session.server)
   }
+}
+
+/** What is told of a session that goes. */
+function told ({ id, endpoint, createdAt }: LocalSession): { id: string, endpoint: string, createdAt: number } {
+  return { id, endpoint: endpoint.name, createdAt }
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { HOP } from '../http/between-nodes.ts'
+import { DEFAULT_ENDPOINT } from '../endpoint-name.ts'
+import { ENDPOINT, HOP } from '../http/between-nodes.ts'
 import { ANONYMOUS } from '../security/caller.ts'
 import type { Caller } from '../security/caller.ts'
 import { isLegalSessionId } from '../session-id.ts'
@@ -20,6 +21,8 @@ export class Incoming {
   readonly version: string | undefined
   /** Ids of the JSON-RPC requests in it. */
   ids: readonly RequestId[] = []
+  /** The JSON-RPC message that it is, once that has been read; the first of a batch. */
+  message: object | undefined
   /** Its body is an array of messages. */
   batch = false
   caller: Caller = ANONYMOUS
@@ -36,6 +39,12 @@ export class Incoming {
   /** Another node has passed it on. A client that says so only denies itself forwarding. */
   get hop (): boolean {
     return this.request.headers[HOP] !== undefined
+  }
+
+  /** The endpoint for which another node has passed it on. */
+  get endpoint (): string {
+    const { [ENDPOINT]: name = DEFAULT_ENDPOINT } = this.request.headers
+    return String(name)
   }
 
   /** The JSON-RPC id that a refusal of the whole answers. */

@@ -3,7 +3,7 @@ import type { NodeIdentity } from '../directory/node.ts'
 /** A point in time on both clocks, in milliseconds: a process that was paused may have seen only one of them move. */
 export interface Moment { monotonic: number, wall: number }
 
-export function now (): Moment {
+function now (): Moment {
   return { monotonic: performance.now(), wall: Date.now() }
 }
 

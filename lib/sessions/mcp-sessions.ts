@@ -1,30 +1,20 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Counters, Readings } from '../counters.ts'
 import { DirectoryUnavailableError, OptionError } from '../errors.ts'
+import { endpointOf, keyAt } from '../endpoint-name.ts'
 import { principalKey } from '../security/principal.ts'
 import type { Principal } from '../security/principal.ts'
-import { shortId } from '../session-id.ts'
-import type { SessionDirectory } from '../directory/directory.ts'
+import { sessionName } from '../session-id.ts'
+import type { Location, SessionDirectory } from '../directory/directory.ts'
 import type { NodeStatus } from '../directory/node.ts'
 import type { SessionRecord } from '../directory/record.ts'
-import type { EndReason } from './departure.ts'
-import type { McpSession } from './session.ts'
+import { routesOf } from '../directory/tag-table.ts'
+import type { Route } from '../directory/tag-table.ts'
+import { find, whereaboutsOf } from '../directory/find.ts'
+import type { Finding } from '../directory/find.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { LocalSession, McpSession } from './session.ts'
 import type { Sessions } from './sessions.ts'
-
-/** Counts since the process started. */
-export interface Counters {
-  /** Sessions that clients have initialized here. */
-  opened: number
-  /** Sessions taken over from nodes that were gone. */
-  adopted: number
-  /** Requests that another node has answered. */
-  forwarded: number
-  /** Owners that were taken for gone though something that is no proof of them answered at their url. */
-  disbelieved: number
-  /** By why they ended. */
-  ended: Readonly<Record<EndReason, number>>
-  /** By `data.reason` of the answer: every reason that there is, see docs/errors.md. */
-  refused: Readonly<Record<string, number>>
-}
 
 /** What came of taking a node out of service. */
 export interface Drained {
@@ -40,14 +30,29 @@ export interface Drained {
   left: number
 }
 
-/** `app.mcpSessions`. */
+/**
+ * `app.mcpSessions`: the sessions of one endpoint, the one that was registered
+ * first; those of another are to it as if they were not there. What is of the
+ * node is the same for all: `node`, `nodes`, `routes` and `drain`.
+ */
 export interface McpSessions {
+  /**
+   * The same for the endpoint of this name (option `name`), on any of them.
+   * @throws MCP_STICKY_ERR_OPTION where there is none
+   */
+  endpoint: (name: string) => McpSessions
+  /** The endpoint's name. */
+  readonly name: string
+  /** The names of all endpoints of the application, the one that was registered first at the head. */
+  readonly endpoints: readonly string[]
   /** Live sessions in this process. */
   readonly size: number
-  /** This process, as the other nodes see it. The ids of sessions that are opened here begin with `tag`. */
+  /** This process, as the other nodes see it. The ids of sessions that are opened here begin with `tag`, or another tag of its url (option `node.tags`). */
   readonly node: Readonly<{ id: string, tag: string, url?: string }>
   /** What this process has done; for a metrics endpoint, say. */
   readonly counters: Counters
+  /** How it fares now. It looks at every session of the endpoint, so ask for it once a scrape and not once a call. */
+  readings: () => Readings
   /**
    * ADR-0066's has_session: whether the session lives in this process. Looks
    * here first, with no directory read. False for a session that only the
@@ -65,9 +70,17 @@ export interface McpSessions {
    */
   locate: (id: string) => Promise<{ status: 'local' | 'misrouted' | 'orphaned' | 'unknown', node?: { id: string, tag?: string, url?: string } }>
   /**
+   * What became of a session, for operators: by its public name, which logs
+   * have, or its id. Where it is, and its steps: opened, handed over, adopted,
+   * ended and why, for `session.keepEnded` after the end.
+   * @throws MCP_STICKY_ERR_OPTION, MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
+   */
+  find: (nameOrId: string) => Promise<Finding>
+  /**
    * One page of the sessions of all nodes, in no promised order. `limit` is 1
-   * to 1000 (default 100); pass `cursor` on until there is none. A session that
-   * is used meanwhile may appear twice; none is left out.
+   * to 1000 (default 100); pass `cursor` on until there is none: a page may be
+   * short, or empty, where other endpoints have sessions. One that is used
+   * meanwhile may appear twice; none is left out.
    * @throws MCP_STICKY_ERR_OPTION, MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
    */
   list: (page?: { cursor?: string, limit?: number }) => Promise<{ sessions: SessionRecord[], cursor?: string }>
@@ -76,6 +89,13 @@ export interface McpSessions {
    * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
    */
   nodes: () => Promise<NodeStatus[]>
+  /**
+   * For a proxy: to which urls requests go by the tag that `Mcp-Session-Id`
+   * begins with, as it is now. `version` goes up with every change
+   * (milliseconds, by Redis' clock), so of two answers the one with the greater is the newer.
+   * @throws MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE
+   */
+  routes: () => Promise<{ version: number, routes: Route[] }>
   /**
    * Ends a session on whichever node it lives, or all sessions of a principal.
    * Returns how many were found. While the directory can't be reached the
@@ -95,76 +115,120 @@ export interface McpSessions {
   drain: (how?: { signal?: AbortSignal }) => Promise<Drained>
 }
 
-/** The public face of the sessions. */
-export function mcpSessions ({ sessions, directory, refused, forwarded, disbelieved, drain, log }: {
+/** The public face of an endpoint's sessions. `faces`: of all endpoints, by name. */
+export function mcpSessions ({ endpoint, faces, sessions, stateless, directory, drain, handsOver, log }: {
+  endpoint: Pick<Endpoint, 'name' | 'places' | 'counters'>
+  faces: ReadonlyMap<string, McpSessions>
   sessions: Sessions
-  directory: Pick<SessionDirectory, 'list' | 'locate' | 'nodes'>
-  refused: Record<string, number>
-  forwarded: { count: number }
-  disbelieved: { count: number }
+  /** The era without sessions, where it is served. */
+  stateless?: { readonly inFlight: number } | undefined
+  directory: Pick<SessionDirectory, 'readings' | 'list' | 'locate' | 'nodes' | 'peers' | 'stamp' | 'tags' | 'trails'>
   drain: McpSessions['drain']
+  /** Whether others pass on, and take over, what is meant for a node that leaves. */
+  handsOver: boolean
   log: FastifyBaseLogger
 }): McpSessions {
   const { id, tag, url } = sessions.node
   const node = url === undefined ? { id, tag } : { id, tag, url }
 
+  const { name } = endpoint
+  const anybody = { endpoint: name }
+
+  function here (id: string): LocalSession | undefined {
+    const session = sessions.get(id)
+    return session?.endpoint.name === name ? session : undefined
+  }
+
+  /** Another endpoint's is unknown. */
+  async function locate (id: string): Promise<Location> {
+    const found = await directory.locate(id)
+    return found.status === 'unknown' || endpointOf(found.record.principal) === name ? found : { status: 'unknown' }
+  }
+
+  const whereIs: McpSessions['locate'] = async id => {
+    return here(id) === undefined ? whereaboutsOf(await locate(id)) : { status: 'local', node }
+  }
+
   async function closeAll (principal: Principal): Promise<number> {
-    const key = principalKey(principal)
+    const key = keyAt(name, principalKey(principal))
     const ids = new Set<string>()
-    for (const local of sessions.ids()) {
-      if (sessions.record(local)?.principal === key) ids.add(local)
-    }
-    for (const local of ids) await sessions.close(local, 'any')
+    for (const { id, principalKey } of sessions.values()) if (principalKey === key) ids.add(id)
+    for (const local of ids) await sessions.close(local, anybody)
     let cursor: string | undefined
     do {
       const page = await directory.list({ cursor, limit: 1000 })
       for (const record of page.sessions) {
         if (record.principal !== key || ids.has(record.id)) continue
-        if (await sessions.close(record.id, 'any') !== 'unknown') ids.add(record.id)
+        if (await sessions.close(record.id, anybody) !== 'unknown') ids.add(record.id)
       }
       cursor = page.cursor
     } while (cursor !== undefined)
     return ids.size
   }
 
+  /** This node answers, so it is a member, whether its first beat has come yet or not. */
+  function withThis (routes: Route[]): Route[] {
+    if (url === undefined || routes.some(route => route.url === url) || (sessions.draining && routes.length > 0)) return routes
+    return [...routes, { url, tags: routes.some(({ tags }) => tags.includes(tag)) ? [] : [tag] }]
+  }
+
   return {
-    get size () { return sessions.size },
+    endpoint (name) {
+      const face = faces.get(name)
+      if (face === undefined) throw new OptionError('name', `is ${JSON.stringify(name)} for no endpoint of this application; it has ${[...faces.keys()].join(', ')}`)
+      return face
+    },
+    name,
+    get endpoints () { return [...faces.keys()] },
+    get size () { return endpoint.places.taken },
     node,
-    counters: { get opened () { return sessions.opened }, get adopted () { return sessions.adopted }, get forwarded () { return forwarded.count }, get disbelieved () { return disbelieved.count }, ended: sessions.ended, refused },
-    get: id => sessions.get(id),
+    counters: endpoint.counters,
+    get: here,
+
+    readings () {
+      const sum = { streams: 0, calls: stateless?.inFlight ?? 0 }
+      for (const { endpoint: { name: of }, transport } of sessions.values()) {
+        if (of !== name) continue
+        sum.streams += transport.streams
+        sum.calls += transport.calls.size
+      }
+      return { ...sum, leased: sessions.leased, directory: directory.readings }
+    },
 
     async has (id) {
-      if (sessions.has(id)) return true
+      if (here(id) !== undefined) return true
       try {
-        const { status, ...found } = await directory.locate(id)
-        if (status === 'unknown') log.debug({ session: shortId(id) }, 'mcp session is unknown')
-        else log.warn({ session: shortId(id), status, owner: 'record' in found ? found.record.node : undefined }, `mcp session is ${status}: the directory knows it, this node does not hold it`)
+        const { status, ...found } = await locate(id)
+        if (status === 'unknown') log.debug({ session: sessionName(id) }, 'mcp session is unknown')
+        else log.warn({ session: sessionName(id), status, owner: 'record' in found ? found.record.node : undefined }, `mcp session is ${status}: the directory knows it, this node does not hold it`)
       } catch (error) {
         if (!(error instanceof DirectoryUnavailableError)) throw error
-        log.warn({ session: shortId(id), err: error }, 'mcp session is not local, and the directory cannot say more')
+        log.warn({ session: sessionName(id), err: error }, 'mcp session is not local, and the directory cannot say more')
       }
       return false
     },
 
-    async locate (id) {
-      if (sessions.has(id)) return { status: 'local', node }
-      const found = await directory.locate(id)
-      if (found.status === 'unknown') return { status: 'unknown' }
-      if (found.status === 'orphaned') return { status: 'orphaned', node: { id: found.record.node } }
-      const { record, tag, url } = found
-      return { status: 'misrouted', node: { id: record.node, tag, ...(url !== undefined && { url }) } }
-    },
+    locate: whereIs,
+
+    find: nameOrId => find({ name, sessions, trails: directory.trails, locate: whereIs }, nameOrId),
 
     async list ({ cursor, limit = 100 } = {}) {
       if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw new OptionError('limit', 'must be a whole number from 1 to 1000')
-      return directory.list({ cursor, limit })
+      const page = await directory.list({ cursor, limit })
+      return { ...page, sessions: page.sessions.filter(({ principal }) => endpointOf(principal) === name) }
     },
 
     nodes: () => directory.nodes(),
+
+    async routes () {
+      const [peers, table] = await Promise.all([directory.peers(false), directory.tags.read(true)])
+      return { version: directory.stamp, routes: withThis(routesOf(peers, table, handsOver)) }
+    },
+
     drain,
 
     async close (which) {
-      if (typeof which === 'string') return await sessions.close(which, 'any') === 'unknown' ? 0 : 1
+      if (typeof which === 'string') return await sessions.close(which, anybody) === 'unknown' ? 0 : 1
       return closeAll(which.principal)
     }
   }

@@ -1,46 +1,45 @@
 import type { FastifyRequest } from 'fastify'
 import type { SessionDirectory } from '../directory/directory.ts'
 import type { NodeIdentity } from '../directory/node.ts'
+import type { Lives } from '../events/lives.ts'
 import type { Exchange } from '../http/exchange.ts'
-import { principalKey } from '../security/principal.ts'
-import type { Principal } from '../security/principal.ts'
+import type { Caller } from '../security/caller.ts'
 import { newSessionId } from '../session-id.ts'
 import type { MessageExtra } from '../transport/extra.ts'
 import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { JsonRpcRequest } from '../transport/messages.ts'
 import { initializeForReplay } from '../transport/replay.ts'
 import type { Departures } from './departure.ts'
+import type { Endpoint } from './endpoint.ts'
 import type { Ownership } from './ownership.ts'
-import type { ServerBuilder } from './server-builder.ts'
 import { LocalSession } from './session.ts'
-import type { Full, SessionStore } from './store.ts'
+import type { Full } from './places.ts'
+import type { SessionStore } from './store.ts'
 
 /** An initialize request: who sent it, and how it is answered. */
 export interface Initialize {
   request: FastifyRequest
   message: JsonRpcRequest
-  principal: Principal | undefined
+  caller: Pick<Caller, 'principal' | 'key'>
   exchange: Exchange
   extra: MessageExtra
   /** Gets the session's id before the answer's headers are sent. */
   onOpened: (id: string) => void
 }
 
-export interface OpeningsParts {
+interface OpeningsParts {
   node: NodeIdentity
   store: SessionStore
   directory: Pick<SessionDirectory, 'add' | 'changed'>
-  builder: ServerBuilder
   ownership: Pick<Ownership, 'callbacks'>
   departures: Pick<Departures, 'finish' | 'shuttingDown' | 'state'>
   /** With `orphan: 'adopt'`: the record says what an adopter has to repeat to its server. */
   adoptable: boolean
+  lives: Lives
 }
 
 /** Sessions that begin on this node: makes them of initialize requests. */
 export class Openings {
-  /** Sessions opened since the process started. */
-  count = 0
   readonly #parts: OpeningsParts
 
   constructor (parts: OpeningsParts) {
@@ -48,16 +47,16 @@ export class Openings {
   }
 
   /**
-   * Makes a session of an initialize request and answers it. Says what is in
+   * Makes a session of an endpoint of an initialize request and answers it. Says what is in
    * the way instead, if a cap or this node's end is; the caller answers then.
    * @throws ServerFailedError when createServer or the server's connect fails.
    */
-  async open ({ request, message, principal, exchange, extra, onOpened }: Initialize): Promise<Full | 'node_closing' | undefined> {
-    const { node, store, builder, ownership } = this.#parts
-    const key = principalKey(principal)
-    const full = store.reserve(key)
+  async open (endpoint: Endpoint, { request, message, caller: { principal, key }, exchange, extra, onOpened }: Initialize): Promise<Full | 'node_closing' | undefined> {
+    const { node, ownership } = this.#parts
+    const { builder, places, counters } = endpoint
+    const full = places.reserve(key)
     if (full !== undefined) return full
-    const id = newSessionId(node.tag)
+    const id = newSessionId(node.minting[counters.opened % node.minting.length] ?? node.tag)
     let server: McpServerLike
     let session: LocalSession | undefined
     // The transport keeps its callbacks for life, and through them whatever they
@@ -72,6 +71,7 @@ export class Openings {
         const { name, version } = message.params!['clientInfo'] as { name: string, version: string }
         session = new LocalSession({
           id,
+          endpoint,
           transport,
           server,
           principal,
@@ -81,13 +81,14 @@ export class Openings {
           changed: this.#changed
         })
         this.#parts.store.add(session)
-        this.count++
+        counters.opened++
+        this.#parts.lives.opened({ id, endpoint: endpoint.name, protocolVersion: transport.protocolVersion, clientInfo: session.clientInfo })
         onOpened(id)
         await this.#parts.directory.add(session.record())
       },
       onInitializeFailed: () => {
-        this.#parts.store.unreserve(key)
-        this.#parts.builder.dispose(id, server)
+        places.unreserve(key)
+        builder.dispose(id, server)
       },
       ...ownership.callbacks(() => session)
     })
@@ -95,13 +96,13 @@ export class Openings {
     try {
       server = await builder.server(transport, request, principal)
     } catch (error) {
-      store.unreserve(key)
+      places.unreserve(key)
       throw error
     }
     const { shuttingDown, state } = this.#parts.departures
     // The node has ended while the server was made: a session that opened now would outlive it, its record with it.
     if (shuttingDown || state === 'superseded') {
-      store.unreserve(key)
+      places.unreserve(key)
       builder.dispose(id, server)
       return 'node_closing'
     }

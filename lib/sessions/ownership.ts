@@ -9,7 +9,7 @@ import type { SessionStore } from './store.ts'
 /** How often the directory is asked in a row about one session, when this process was paused before it heard the answer. */
 const RECLAIMS = 3
 
-export interface OwnershipParts {
+interface OwnershipParts {
   node: NodeIdentity
   store: SessionStore
   directory: Pick<SessionDirectory, 'away' | 'changed' | 'reclaim'>

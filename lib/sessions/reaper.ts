@@ -1,7 +1,5 @@
+import type { Reaped } from '../counters.ts'
 import type { LocalSession } from './session.ts'
-
-/** Why the reaper ends a session. */
-export type Reaped = 'idle' | 'never_used'
 
 /**
  * Whether a session's time is over. An open stream or a call in flight always

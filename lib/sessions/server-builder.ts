@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { ServerFailedError } from '../errors.ts'
 import type { Principal } from '../security/principal.ts'
-import { shortId } from '../session-id.ts'
+import { sessionName } from '../session-id.ts'
+import { checkMade } from '../transport/made-server.ts'
 import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
 
@@ -19,7 +20,7 @@ export interface TransportEvents {
 }
 
 export interface BuilderParts {
-  createServer: (session: { sessionId: string, request: FastifyRequest, principal: Principal | undefined, readonly log: FastifyBaseLogger }) => McpServerLike | Promise<McpServerLike>
+  createServer: (session: { era: 'sessions', sessionId: string, request: FastifyRequest, principal: Principal | undefined, readonly log: FastifyBaseLogger }) => McpServerLike | Promise<McpServerLike>
   makeTransport: (events: TransportEvents) => StreamableHttpTransport
   log: FastifyBaseLogger
   /** Milliseconds for createServer and the server's connect together. Default 30000, as for an adoption. */
@@ -27,9 +28,6 @@ export interface BuilderParts {
 }
 
 const BOUND = 30_000
-
-/** Servers that were made before, for whichever application: the SDK may connect one twice, and take it from its first session. */
-const made = new WeakSet<McpServerLike>()
 
 /** One call of createServer. */
 interface Attempt {
@@ -79,19 +77,20 @@ export class ServerBuilder {
     const { sessionId } = transport
     try {
       const server = await createServer({
+        era: 'sessions',
         sessionId,
         request,
         principal,
-        get log () { return log.child({ mcpSession: shortId(sessionId) }) }
+        get log () { return log.child({ mcpSession: sessionName(sessionId) }) }
       })
-      check(server)
+      checkMade(server)
       attempt.server = server
       if (!attempt.over) await server.connect(transport)
       if (attempt.over) this.dispose(sessionId, server)
       return server
     } catch (error) {
       if (attempt.server !== undefined) this.dispose(sessionId, attempt.server)
-      if (attempt.over) log.warn({ err: error, session: shortId(sessionId) }, 'an MCP server that nobody waits for any more could not be made')
+      if (attempt.over) log.warn({ err: error, session: sessionName(sessionId) }, 'an MCP server that nobody waits for any more could not be made')
       throw error
     }
   }
@@ -106,16 +105,7 @@ export class ServerBuilder {
     try {
       await server.close()
     } catch (error) {
-      this.#parts.log.warn({ err: error, session: shortId(id) }, 'closing an MCP server failed')
+      this.#parts.log.warn({ err: error, session: sessionName(id) }, 'closing an MCP server failed')
     }
   }
-}
-
-/** @throws TypeError for what is no server, Error for one that was made before: another session has it. */
-function check (server: Partial<McpServerLike> | null | undefined): asserts server is McpServerLike {
-  if (typeof server?.connect !== 'function' || typeof server.close !== 'function') {
-    throw new TypeError('createServer must return an MCP server, or a promise of one: an object with connect() and close()')
-  }
-  if (made.has(server as McpServerLike)) throw new Error('createServer returned a server that it had returned before; it must make one server per session')
-  made.add(server as McpServerLike)
 }

@@ -3,6 +3,7 @@ import type { Principal } from '../security/principal.ts'
 import type { McpServerLike } from '../transport/mcp-server.ts'
 import type { StreamableHttpTransport } from '../transport/transport.ts'
 import type { NewRecord } from '../directory/record.ts'
+import type { Endpoint } from './endpoint.ts'
 
 /** A live MCP session in this process, as the application sees it. */
 export interface McpSession {
@@ -37,8 +38,9 @@ export interface McpSession {
 const STATE_LIMIT = 8 * 1024
 
 /** What a session is made of. */
-export interface SessionParts {
+interface SessionParts {
   id: string
+  endpoint: Endpoint
   transport: StreamableHttpTransport
   server: McpServerLike
   principal: Principal | undefined
@@ -57,9 +59,11 @@ export interface SessionParts {
 /** One session: its transport, its server, and whose it is. */
 export class LocalSession implements McpSession {
   readonly id: string
+  readonly endpoint: Endpoint
   readonly transport: StreamableHttpTransport
   readonly server: McpServerLike
   readonly principal: Principal | undefined
+  /** Whom it answers to (see endpoint-name.ts). */
   readonly principalKey: string | undefined
   readonly clientInfo: { name: string, version: string }
   readonly createdAt: number
@@ -75,6 +79,7 @@ export class LocalSession implements McpSession {
 
   constructor (from: SessionParts) {
     this.id = from.id
+    this.endpoint = from.endpoint
     this.transport = from.transport
     this.server = from.server
     this.principal = from.principal

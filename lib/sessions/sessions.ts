@@ -1,95 +1,109 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { LocalNode, SessionDirectory } from '../directory/directory.ts'
 import type { NodeIdentity } from '../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../directory/record.ts'
+import type { Lives } from '../events/lives.ts'
+import { DEFAULT_ENDPOINT } from '../endpoint-name.ts'
 import { mayRemove } from '../directory/remover.ts'
 import type { Remover } from '../directory/remover.ts'
 import { Arrivals } from './arrival.ts'
-import type { AdoptedSession, Arrival } from './arrival.ts'
+import type { Arrival } from './arrival.ts'
 import type { Incoming } from './incoming.ts'
 import { Departures } from './departure.ts'
-import type { EndReason, SingleEnd } from './departure.ts'
+import type { SingleEnd } from './departure.ts'
+import type { Endpoint, Endpoints } from './endpoint.ts'
 import type { Lease } from './lease.ts'
 import { Openings } from './opening.ts'
 import type { Initialize } from './opening.ts'
 import { Ownership } from './ownership.ts'
+import type { Full } from './places.ts'
 import { startReaper } from './reaper.ts'
-import { ServerBuilder } from './server-builder.ts'
-import type { BuilderParts } from './server-builder.ts'
 import type { LocalSession } from './session.ts'
-import type { Full, SessionStore } from './store.ts'
+import { SessionStore } from './store.ts'
 
-export interface SessionsParts extends BuilderParts {
+export interface SessionsParts {
   node: NodeIdentity
-  store: SessionStore
+  /** All are there before `start`. */
+  endpoints: Endpoints
   directory: SessionDirectory
   /** With `orphan: 'adopt'`: others may take a session over, and what they need is recorded. */
   lease: Pick<Lease, 'running' | 'holds' | 'beating'> | undefined
-  onAdopt: ((session: AdoptedSession) => unknown) | undefined
-  limits: { idleTimeout: number, firstUseTimeout: number }
+  lives: Lives
+  /** An operator asks this node to leave. Default: nothing comes of it. */
+  drainAsked?: (() => void) | undefined
+  log: FastifyBaseLogger
 }
 
 /**
- * The sessions of this node: those that are here, and what becomes of them.
+ * The sessions of this node, of all its endpoints: those that are here, and what becomes of them.
  * What is more than a look at the store is done by four parts, which say what
  * their methods mean: Openings and Arrivals bring sessions here, Ownership
  * knows whether they may be served, Departures ends them.
  */
 export class Sessions implements LocalNode {
   readonly node: NodeIdentity
-  readonly #store: SessionStore
+  readonly #store = new SessionStore()
+  readonly #endpoints: Endpoints
   readonly #directory: SessionDirectory
   readonly #lease: SessionsParts['lease']
-  readonly #limits: SessionsParts['limits']
   readonly #ownership: Ownership
   readonly #openings: Openings
   readonly #arrivals: Arrivals
   readonly #departures: Departures
-  #stopReaper = (): void => {}
+  readonly #drainAsked: () => void
+  #reapers: Array<() => void> = []
 
   constructor (parts: SessionsParts) {
-    const { node, store, directory, lease, onAdopt, limits, log } = parts
+    const { node, endpoints, directory, lease, lives, log } = parts
+    const store = this.#store
     const adoptable = lease !== undefined
-    const builder = new ServerBuilder(parts)
     const ownership = new Ownership({ node, store, directory, lease, log })
-    const departures = new Departures({ node, store, directory, builder, adoptable, log })
+    const departures = new Departures({ node, store, directory, adoptable, lives, log })
     this.node = node
-    this.#store = store
+    this.#endpoints = endpoints
     this.#directory = directory
     this.#lease = lease
-    this.#limits = limits
     this.#ownership = ownership
-    this.#openings = new Openings({ node, store, directory, builder, ownership, departures, adoptable })
-    this.#arrivals = new Arrivals({ node, store, directory, builder, ownership, departures, lease, onAdopt, log })
+    this.#openings = new Openings({ node, store, directory, ownership, departures, adoptable, lives })
+    this.#arrivals = new Arrivals({ node, store, directory, endpoints, ownership, departures, lease, log })
     this.#departures = departures
+    this.#drainAsked = parts.drainAsked ?? (() => {})
   }
 
   // What is here.
 
   get size (): number { return this.#store.size }
   /** Sessions that are being made, or taken over. */
-  get expected (): number { return this.#store.expected }
-  get opened (): number { return this.#openings.count }
-  get adopted (): number { return this.#arrivals.count }
-  get ended (): Record<EndReason, number> { return this.#departures.ended }
+  get expected (): number { return this.#sum(({ places }) => places.expected) }
+  /** Sessions that were given up for others. */
+  get handedOver (): number { return this.#departures.handedOver }
   get state (): Departures['state'] { return this.#departures.state }
   get (id: string): LocalSession | undefined { return this.#store.get(id) }
   has (id: string): boolean { return this.#store.has(id) }
   ids (): Iterable<string> { return this.#store.ids() }
   values (): Iterable<LocalSession> { return this.#store.values() }
-  /** The epoch under which a session is held here, or is being moved here; undefined when it is neither. */
-  holds (id: string): string | undefined { return (this.#store.get(id) ?? this.#arrivals.get(id))?.epoch }
+  /** The epoch under which a session of an endpoint is held here, or is being moved here; undefined when it is neither. */
+  holds (id: string, endpoint = DEFAULT_ENDPOINT): string | undefined {
+    const here = this.#store.get(id) ?? this.#arrivals.get(id)
+    return here?.endpoint.name === endpoint ? here.epoch : undefined
+  }
+
   /** The id of a session that is held here, or is being moved here, by its digest. */
   idOf (digest: string): string | undefined { return this.#store.idOf(digest) ?? this.#arrivals.idOf(digest) }
 
   // What else the directory asks, and what it says (see LocalNode).
 
   get draining (): boolean { return this.state !== 'open' }
-  get room (): number { return this.draining ? 0 : this.#store.room }
+  get room (): number { return this.draining ? 0 : this.#sum(({ places }) => places.room) }
+  /** How many more sessions of an endpoint it takes. */
+  roomAt (endpoint: string): number { return this.draining ? 0 : this.#endpoints.get(endpoint)?.places.room ?? 0 }
+  get tagged (): Record<string, number> { return this.#store.tagged }
   get leased (): boolean { return this.#lease?.running ?? true }
   /** Also of a session that is being given up, and of one that the end of this node has ended. */
   record (id: string): NewRecord | undefined { return this.#store.get(id)?.record() ?? this.#departures.record(id) }
   beating (): (gone: boolean) => void { return this.#lease?.beating() ?? (() => {}) }
   superseded (): void { this.#departures.superseded() }
+  drainAsked (): void { this.#drainAsked() }
 
   kept (id: string, epoch: string): void {
     const session = this.#store.get(id)
@@ -106,18 +120,21 @@ export class Sessions implements LocalNode {
   /** Joins the cluster; from then on sessions that nobody uses end. */
   async start (): Promise<void> {
     await this.#directory.start(this)
-    this.#stopReaper = startReaper({
-      sessions: () => this.#store.values(),
-      limits: this.#limits,
+    this.#reapers = [...this.#endpoints.values()].map(endpoint => startReaper({
+      sessions: () => this.#of(endpoint),
+      limits: endpoint.limits,
       onDue: (session, why) => this.finish(session, why),
       onKept: session => this.#directory.touch(session.id)
-    })
+    }))
   }
 
   // How sessions come.
 
-  open (initialize: Initialize): Promise<Full | 'node_closing' | undefined> {
-    return this.#openings.open(initialize)
+  /** @throws ServerFailedError, TypeError where this node does not have the endpoint. */
+  async open (endpoint: string, initialize: Initialize): Promise<Full | 'node_closing' | undefined> {
+    const opened = this.#endpoints.get(endpoint)
+    if (opened === undefined) throw new TypeError(`this node has no endpoint ${endpoint}`)
+    return this.#openings.open(opened, initialize)
   }
 
   expect (record: SessionRecord): Arrival | undefined {
@@ -160,8 +177,8 @@ export class Sessions implements LocalNode {
     return 'removed'
   }
 
-  leave (state: 'draining' | 'closing'): void {
-    this.#departures.leave(state)
+  become (state: 'draining' | 'closing'): void {
+    this.#departures.become(state)
   }
 
   handOver (sessions: LocalSession[], bound: number): Promise<void> {
@@ -173,7 +190,17 @@ export class Sessions implements LocalNode {
   }
 
   shutdown (bound: number): Promise<void> {
-    this.#stopReaper()
+    for (const stop of this.#reapers) stop()
     return this.#departures.shutdown(bound)
+  }
+
+  * #of (endpoint: Endpoint): Iterable<LocalSession> {
+    for (const session of this.#store.values()) if (session.endpoint === endpoint) yield session
+  }
+
+  #sum (count: (endpoint: Endpoint) => number): number {
+    let sum = 0
+    for (const endpoint of this.#endpoints.values()) sum += count(endpoint)
+    return sum
   }
 }

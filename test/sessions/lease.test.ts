@@ -5,7 +5,7 @@ import type { NodeIdentity } from '../../lib/directory/node.ts'
 const LIFE = 4000
 
 function leased () {
-  const node: NodeIdentity = { id: 'a', tag: '0123456789abcdef', incarnation: 'inc', epoch: 'inc.0' }
+  const node: NodeIdentity = { id: 'a', tag: '0123456789abcdef', tags: [], minting: [], stateless: [], unannounced: [], started: 0, incarnation: 'inc', endpoints: {}, epoch: 'inc.0' }
   const clock = { monotonic: 1000, wall: 1_000_000 }
   const lease = new Lease({ node, life: LIFE, clock: () => ({ ...clock }) })
   const pass = (milliseconds: number): void => {
@@ -103,7 +103,7 @@ t.test('a key that had vanished is a lapse', async t => {
 })
 
 t.test('the real clocks are the default', async t => {
-  const node: NodeIdentity = { id: 'a', tag: '0123456789abcdef', incarnation: 'inc', epoch: 'inc.0' }
+  const node: NodeIdentity = { id: 'a', tag: '0123456789abcdef', tags: [], minting: [], stateless: [], unannounced: [], started: 0, incarnation: 'inc', endpoints: {}, epoch: 'inc.0' }
   const lease = new Lease({ node, life: 3_600_000 })
   lease.beating()(false)
   t.ok(lease.running)

@@ -2,10 +2,12 @@ import t from 'tap'
 import type { SessionEventStore } from '../../lib/transport/mcp-server.ts'
 import type { SessionDirectory } from '../../lib/directory/directory.ts'
 import type { SessionRecord } from '../../lib/directory/record.ts'
+import { newCounters } from '../../lib/counters.ts'
 import { Incoming } from '../../lib/sessions/incoming.ts'
+import { DEFAULT_ENDPOINT } from '../../lib/endpoint-name.ts'
+import { Endpoint } from '../../lib/sessions/endpoint.ts'
 import { Sessions } from '../../lib/sessions/sessions.ts'
 import type { SessionsParts } from '../../lib/sessions/sessions.ts'
-import { SessionStore } from '../../lib/sessions/store.ts'
 import { AnswerWait } from '../../lib/transport/calls/answer-wait.ts'
 import { KeepAlive } from '../../lib/transport/streams/keep-alive.ts'
 import { Unsent } from '../../lib/http/unsent.ts'
@@ -14,6 +16,7 @@ import { FakeNode, identity } from '../fixtures/directory-node.ts'
 import { keptLog } from '../fixtures/log.ts'
 import { until } from '../fixtures/until.ts'
 import { HTTP } from '../fixtures/wired-transport.ts'
+import { livesTo, UNTOLD } from '../fixtures/events.ts'
 
 type Reclaimed = Awaited<ReturnType<SessionDirectory['reclaim']>>
 
@@ -63,17 +66,17 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
     close: async () => {}
   }
   const parts = { ...log, child: () => parts } as unknown as SessionsParts['log']
-  const sessions = new Sessions({
-    node,
-    lease,
-    directory,
-    store: new SessionStore({ maxPerNode: 1, maxPerPrincipal: 1 }),
+  const counters = newCounters()
+  const endpoint = new Endpoint({
+    name: DEFAULT_ENDPOINT,
     onAdopt: undefined,
-    limits: { idleTimeout: Infinity, firstUseTimeout: Infinity },
+    limits: { idleTimeout: Infinity, firstUseTimeout: Infinity, maxPerNode: 1, maxPerPrincipal: 1 },
+    counters,
     createServer: () => server as any,
-    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', ...eventStore && { eventStore }, waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), unsent: new Unsent({ most: Infinity, keepAlive: 1e6 }), log: parts }),
+    makeTransport: events => new StreamableHttpTransport({ ...events, token: 't', responseMode: 'json', ...eventStore && { eventStore }, waits: new AnswerWait(1e6), keepAlive: new KeepAlive(1e6), unsent: new Unsent({ most: Infinity, keepAlive: 1e6 }), told: UNTOLD, log: parts }),
     log: parts
   })
+  const sessions = new Sessions({ node, endpoints: new Map([[DEFAULT_ENDPOINT, endpoint]]), lease, directory, lives: livesTo(parts), log: parts })
   const record: SessionRecord = { ...new FakeNode(identity('b')).open(), node: 'b', epoch: 'b.0', lastSeenAt: 0, adoptionFailures: 0 }
   const wanted = new Incoming(HTTP as never, {} as never)
   /** One that is adopted while the lease runs, before `lapsed` says otherwise. */
@@ -84,7 +87,7 @@ function setUp (answers: Array<() => Reclaimed> = [], eventStore?: SessionEventS
     lease.lapsed = true
     return session
   }
-  return { node, lease, log, asked, sessions, record, wanted, initialized, adopted, told: () => asksServer, disconnected: () => disconnected, server: () => connected, stopped: told, isAway: (is: boolean) => { away = is } }
+  return { node, lease, log, asked, sessions, counters, record, wanted, initialized, adopted, told: () => asksServer, disconnected: () => disconnected, server: () => connected, stopped: told, isAway: (is: boolean) => { away = is } }
 }
 
 t.test('what the directory said before another pause is asked again', async t => {
@@ -176,7 +179,7 @@ t.test('the server of an adopted session learns of its end, and can end it itsel
   await ending.adopted()
   await ending.server().close()
   t.equal(ending.sessions.size, 0)
-  t.equal(ending.sessions.ended.server_closed, 1)
+  t.equal(ending.counters.ended.server_closed, 1)
 })
 
 t.test('a server that ends its session while it is adopted has none', async t => {

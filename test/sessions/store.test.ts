@@ -1,31 +1,20 @@
 import t from 'tap'
+import { newSessionId, sessionDigest } from '../../lib/session-id.ts'
+import { Places } from '../../lib/sessions/places.ts'
 import type { LocalSession } from '../../lib/sessions/session.ts'
 import { SessionStore } from '../../lib/sessions/store.ts'
 
-const session = (id: string, principalKey?: string): LocalSession => ({ id, principalKey }) as LocalSession
-
-t.test('places are counted before sessions are there', async t => {
-  const store = new SessionStore({ maxPerNode: 2, maxPerPrincipal: 5 })
-  t.equal(store.reserve(undefined), undefined)
-  t.equal(store.reserve(undefined), undefined)
-  t.equal(store.reserve(undefined), 'node_full')
-  store.unreserve(undefined)
-  t.equal(store.reserve(undefined), undefined)
-  t.equal(store.size, 0)
-})
-
-t.test('a principal has a share of its own; anonymous sessions have none', async t => {
-  const store = new SessionStore({ maxPerNode: 10, maxPerPrincipal: 1 })
-  t.equal(store.reserve('a'), undefined)
-  t.equal(store.reserve('a'), 'principal_limit')
-  t.equal(store.reserve('b'), undefined)
-  t.equal(store.reserve(undefined), undefined)
-  t.equal(store.reserve(undefined), undefined)
-  const a = session('1', 'a')
-  store.add(a)
-  t.equal(store.get('1'), a)
-  t.equal(store.delete(a), true)
-  t.equal(store.delete(a), false, 'a place is given back once')
-  t.equal(store.reserve('a'), undefined)
-  t.equal(store.reserve('a'), 'principal_limit')
+t.test('a session is in the place that its endpoint has for it, and gives it back once', async t => {
+  const store = new SessionStore()
+  const places = new Places({ maxPerNode: 2, maxPerPrincipal: 1 })
+  const tag = '0123456789abcdef'
+  const session = { id: newSessionId(tag), principalKey: '["","a"]', endpoint: { places } } as unknown as LocalSession
+  places.reserve(session.principalKey)
+  store.add(session)
+  t.equal(store.get(session.id), session)
+  t.equal(store.idOf(sessionDigest(session.id)), session.id)
+  t.strictSame([store.size, store.tagged, places.taken], [1, { [tag]: 1 }, 1])
+  t.equal(store.delete(session), true)
+  t.equal(store.delete(session), false)
+  t.strictSame([store.size, store.tagged, places.taken, places.room], [0, {}, 0, 2])
 })
