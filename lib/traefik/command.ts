@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
-import { nodeTag } from '../session-id.ts'
+import { MOST_TAGS, nodeTags } from '../session-id.ts'
 import { isOrigin } from '../option-checks.ts'
 import { dynamicConfiguration } from './dynamic-configuration.ts'
 import type { TraefikOptions } from './options.ts'
@@ -11,7 +11,9 @@ Prints a dynamic configuration for Traefik's file provider: these nodes, at
 these addresses, for good. Give each node its URL as the option node.url.
 
   --node [NAME=]URL       a node as Traefik reaches it: a=http://10.0.0.1:3000
-  --path PATH             the MCP endpoint (/mcp)
+  --tags COUNT            the option node.tags of the nodes (1)
+  --stateless             calls without sessions (MCP 2026-07-28) are served: they go to any node, without a cookie
+  --path PATH             an MCP endpoint (/mcp); may be repeated
   --entry-point NAME      an entry point of Traefik's; may be repeated (Traefik's default ones)
   --host NAME             clients ask for this host; may be repeated (any host)
   --tls                   the routers take TLS requests only
@@ -24,7 +26,9 @@ these addresses, for good. Give each node its URL as the option node.url.
 
 const options = {
   node: { type: 'string', multiple: true },
-  path: { type: 'string' },
+  tags: { type: 'string' },
+  stateless: { type: 'boolean' },
+  path: { type: 'string', multiple: true },
   'entry-point': { type: 'string', multiple: true },
   host: { type: 'string', multiple: true },
   tls: { type: 'boolean' },
@@ -41,20 +45,26 @@ const options = {
  */
 export function traefikCommand (args: string[]): string {
   const values = parse(args)
-  const nodes = (values.node ?? []).map(readNode)
+  const count = readTags(values.tags)
+  const nodes = (values.node ?? []).map(node => ({ ...readNode(node, count), ...values.stateless && { stateless: true } }))
   if (nodes.length === 0) throw new Error('--node is missing: give one for each node')
   const configuration = dynamicConfiguration(nodes, readOptions(values))
   return comment(nodes) + stringify(configuration, { lineWidth: 0, aliasDuplicateObjects: false })
 }
 
-interface NamedNode { name: string, url: string }
+interface NamedNode { name: string, url: string, tags: string[] }
 
-function readNode (text: string): NamedNode {
+function readTags (count = '1'): number {
+  if (!/^\d{1,2}$/.test(count) || Number(count) < 1 || Number(count) > MOST_TAGS) throw new Error(`--tags ${count}: must be a whole number from 1 to ${MOST_TAGS}`)
+  return Number(count)
+}
+
+function readNode (text: string, count: number): NamedNode {
   const [, name, url = ''] = /^(?:([\w.-]+)=)?(.*)$/s.exec(text) ?? []
   if (!isOrigin(url)) {
     throw new Error(`--node ${text}: a node's url is scheme, host and port alone, as in a=http://10.0.0.1:3000`)
   }
-  return { name: name ?? new URL(url).host, url }
+  return { name: name ?? new URL(url).host, url, tags: nodeTags({ id: '', url }, count) }
 }
 
 function readOptions (values: ReturnType<typeof parse>): TraefikOptions {
@@ -63,7 +73,7 @@ function readOptions (values: ReturnType<typeof parse>): TraefikOptions {
   const bad = host?.find(name => !/^[\w.-]+$/.test(name))
   if (bad !== undefined) throw new Error(`--host ${bad}: must be a host name alone, as in mcp.example.com`)
   return {
-    ...(path !== undefined && { mcpPath: path }),
+    ...(path !== undefined && { mcpPath: path.length === 1 ? path[0]! : path }),
     ...(host !== undefined && { hostRule: host.map(name => `Host(\`${name}\`)`).join(' || ') }),
     ...(names !== undefined && { names }),
     ...(middleware !== undefined && { middlewares: middleware }),
@@ -78,6 +88,6 @@ function parse (args: string[]) {
 }
 
 function comment (nodes: NamedNode[]): string {
-  const lines = nodes.map(({ name, url }) => `#   ${nodeTag({ id: name, url })}  ${name}  ${url}`)
+  const lines = nodes.flatMap(({ name, url, tags }) => tags.map(tag => `#   ${tag}  ${name}  ${url}`))
   return ['# Made by `fastify-mcp-sticky traefik`. Session ids begin with the tag of their node:', ...lines, ''].join('\n')
 }

@@ -17,6 +17,11 @@ export interface TraefikFileOptions extends TraefikOptions {
   interval?: number
 }
 
+/** After so many looks the file is read though nothing has changed: two nodes that wrote at once may have left the older one. */
+const READ = 10
+/** How the file begins: the number of its document, so that no node writes an older one over it. */
+const VERSION = '# fastify-mcp-sticky, version '
+
 async function plugin (app: FastifyInstance, options: TraefikFileOptions): Promise<void> {
   const { file, interval = 1000, ...traefik } = options
   // Traefik reads nothing else as YAML.
@@ -25,17 +30,24 @@ async function plugin (app: FastifyInstance, options: TraefikFileOptions): Promi
   readTraefikOptions(traefik)
 
   const document = clusterDocument({ mcpSessions: app.mcpSessions, options: traefik, log: app.log })
-  let published: string | undefined
+  /** What the file has said, as far as is known. */
+  let published: Published | undefined
+  let unread = READ
   let running: Promise<void> | undefined
   let failing = false
 
   async function publish (): Promise<void> {
-    const configuration = await document()
-    if (configuration === undefined) return
+    const told = await document()
+    if (told === undefined) return
+    const { version, configuration } = told
     const text = stringify(configuration, { aliasDuplicateObjects: false })
-    if (text === published) return
-    await replace(file, text)
-    published = text
+    if (text === published?.text && --unread > 0) return
+    unread = READ
+    // Another node may have written since, and know more.
+    published = await current(file)
+    if (text === published?.text || (version > 0 && version < (published?.version ?? 0))) return
+    await replace(file, `${VERSION}${version}\n${text}`)
+    published = { version, text }
     app.log.info({ file }, 'the configuration for Traefik has changed')
   }
 
@@ -49,7 +61,6 @@ async function plugin (app: FastifyInstance, options: TraefikFileOptions): Promi
 
   let timer: NodeJS.Timeout | undefined
   app.addHook('onReady', async () => {
-    published = await current(file)
     // A file that can't be written from the start is a mistake to hear of at the start.
     await publish()
     timer = setInterval(tick, interval).unref()
@@ -60,9 +71,14 @@ async function plugin (app: FastifyInstance, options: TraefikFileOptions): Promi
   })
 }
 
-async function current (file: string): Promise<string | undefined> {
+/** What is in the file; `version`: 0 where it says none. */
+interface Published { version: number, text: string }
+
+async function current (file: string): Promise<Published | undefined> {
   try {
-    return await readFile(file, 'utf8')
+    const whole = await readFile(file, 'utf8')
+    const [head, version] = new RegExp(`^${VERSION}(\\d{1,15})\n`).exec(whole) ?? ['', '0']
+    return { version: Number(version), text: whole.slice(head.length) }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

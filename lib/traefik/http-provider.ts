@@ -22,6 +22,8 @@ export interface TraefikHttpOptions extends TraefikOptions {
   prefix?: string
 }
 
+/** Of the document: goes up with each change of nodes and tags. */
+const VERSION = 'mcp-sticky-version'
 /** Seconds. Traefik's poller has a back-off of its own. */
 const RETRY_AFTER = 1
 
@@ -39,16 +41,16 @@ async function plugin (app: FastifyInstance, options: TraefikHttpOptions): Promi
   // Over the socket past the application's hooks, which would ask Traefik for what it does not have.
   internalPath(app, path, async ({ headers }) => {
     if (!authorized(headers.authorization)) return { status: 401, headers: { 'www-authenticate': 'Bearer' }, body: { error: 'unauthorized' } }
-    const configuration = await document()
-    return configuration === undefined
+    const told = await document()
+    return told === undefined
       ? { status: 503, headers: { 'retry-after': RETRY_AFTER }, body: { error: 'no nodes are known yet' } }
-      : { status: 200, body: configuration }
+      : { status: 200, headers: { [VERSION]: told.version }, body: told.configuration }
   })
 }
 
 /**
  * Serves the cluster's dynamic configuration to Traefik's HTTP provider. Its
- * bytes are the same while the members are; while the node registry can't be
+ * bytes are the same while nodes and tags are, `Mcp-Sticky-Version` says of two which is newer; while the node registry can't be
  * read, it is the last one again. 401 without the token, 503 only before the
  * first. Register it after mcpSticky.
  * @throws MCP_STICKY_ERR_OPTION, at register: the message names the option.

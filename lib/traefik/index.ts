@@ -8,6 +8,7 @@ export type { TraefikHttpOptions } from './http-provider.ts'
 export { mcpStickyTraefikFile } from './file-publisher.ts'
 export type { TraefikFileOptions } from './file-publisher.ts'
 export { dynamicConfiguration } from './dynamic-configuration.ts'
+export type { RoutedNode } from './dynamic-configuration.ts'
 export type { TraefikOptions } from './options.ts'
 export type {
   Cookie, DynamicConfiguration, Failover, LoadBalancer, Middleware, NodeTls, Router, RouterTls, ServersTransport, Service

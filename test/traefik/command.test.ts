@@ -10,7 +10,7 @@ import { startTraefik } from '../fixtures/traefik.ts'
 import { until } from '../fixtures/until.ts'
 import { startNode } from './node.ts'
 
-const cli = join(import.meta.dirname, '../../lib/traefik/cli.ts')
+const cli = join(import.meta.dirname, '../../lib/cli/cli.ts')
 const nodes = ['--node', 'a=http://10.0.0.1:3000', '--node', 'http://10.0.0.2:3000']
 const both = [{ url: 'http://10.0.0.1:3000' }, { url: 'http://10.0.0.2:3000' }]
 
@@ -37,6 +37,7 @@ t.test('options', async t => {
     middlewares: ['compressed@file'],
     names: 'tools'
   }))
+  t.strictSame(parse(traefikCommand([...nodes, '--path', '/mcp', '--path', '/mcp/admin'])), dynamicConfiguration(both, { mcpPath: ['/mcp', '/mcp/admin'] }))
   t.strictSame(parse(traefikCommand([...nodes, '--root-ca', '/a.pem', '--root-ca', '/b.pem', '--server-name', 'nodes.internal'])), dynamicConfiguration(both, { serversTransport: { rootCAs: ['/a.pem', '/b.pem'], serverName: 'nodes.internal' } }))
   t.strictSame(parse(traefikCommand([...nodes, '--cert-resolver', 'le'])), dynamicConfiguration(both, { tls: { certResolver: 'le' } }))
 })
@@ -53,8 +54,8 @@ t.test('mistakes', async t => {
 
 t.test('as a process', async t => {
   t.match(await run('traefik', ...nodes), { code: 0, stdout: traefikCommand(nodes), stderr: '' })
-  t.match(await run('--help'), { code: 0, stdout: /^fastify-mcp-sticky traefik --node/ })
-  t.match(await run('nginx'), { code: 2, stdout: '', stderr: /^there is no command nginx\n\nfastify-mcp-sticky traefik/ })
+  t.match(await run('traefik', '--help'), { code: 0, stdout: /^fastify-mcp-sticky traefik --node/ })
+  t.match(await run('traefik'), { code: 2, stdout: '', stderr: /^--node is missing.*\n\nfastify-mcp-sticky traefik/ })
 })
 
 t.test('Traefik serves what it prints', async t => {

@@ -40,7 +40,8 @@ t.test('two nodes behind Traefik', async t => {
   const named = (app: FastifyInstance) => app.addHook('onSend', async (_request, reply) => { reply.header('x-node', app.mcpSessions.node.tag) })
   // Long enough for the health checks on a busy machine, too.
   const drain = { grace: 5000 }
-  const members = [await startNode(t, { drain }, named), await startNode(t, { drain }, named)]
+  const oauth = { resource: 'https://mcp.example.com/mcp', authorizationServers: ['https://login.example.com'] }
+  const members = [await startNode(t, { drain, oauth }, named), await startNode(t, { drain, oauth }, named)]
   const application = { http: { routers: { default: { rule: 'PathPrefix(`/`)', service: 'default' } }, services: { default: { loadBalancer: { servers: members.map(({ url }) => ({ url })) } } } } }
   const traefik = await startTraefik(t, { files: { 'mcp.yml': dynamicConfiguration(members), 'application.yml': application } })
   await routersOf(traefik, 5)
@@ -53,6 +54,11 @@ t.test('two nodes behind Traefik', async t => {
     const [tag] = (headers['mcp-session-id'] as string).split('.')
     t.equal(headers['set-cookie'], `_mcp_backend=${tag}; Path=/mcp; HttpOnly; Secure; SameSite=Strict`)
     t.ok(members.some(({ url }) => nodeTag({ id: '', url }) === tag))
+  })
+
+  t.test('where tokens are to be had is asked by the default router', async t => {
+    const { status, headers, body } = await send(`${traefik.url}/.well-known/oauth-protected-resource/mcp`, { method: 'GET' })
+    t.strictSame([status, headers['set-cookie'], body.resource], [200, undefined, oauth.resource])
   })
 
   t.test('a node gets a request with its whole body', async t => {

@@ -1,0 +1,22 @@
+import type { Observer } from '../redis/observer.ts'
+import type { Arguments, OptionTypes } from './arguments.ts'
+
+/** What a command works with. */
+export interface Scene extends Arguments {
+  observer: Observer
+  /** Public names of sessions that begin so: some, where there are many. */
+  namesOf: (beginning: string) => Promise<string[]>
+  out: (text: string) => void
+  err: (text: string) => void
+}
+
+/** One command. */
+export interface Verb {
+  /** Its page of help, without the options that all have. */
+  help: string
+  options: OptionTypes
+  /** What it is given besides options. */
+  names: readonly string[]
+  /** False: what it was asked for is not there. @throws UsageError, DirectoryUnavailableError */
+  run: (scene: Scene) => Promise<boolean>
+}
