@@ -26,5 +26,7 @@ export interface AuthInfo {
   /** Seconds since the Unix epoch. */
   expiresAt?: number
   resource?: URL
+  /** Where the protected resource is described (RFC 9728), for callers who lack a scope. */
+  resourceMetadataUrl?: string
   extra?: Record<string, unknown>
 }

@@ -3,8 +3,8 @@ import { FORMAT } from '../format.ts'
 
 /** What a proof speaks for. */
 export interface Proven {
-  /** `question`: who holds these sessions? `hop`: a request that is passed on. */
-  purpose: 'question' | 'hop'
+  /** `question`: who holds these sessions? `take`: will you take them? `hop`: a request that is passed on. */
+  purpose: 'question' | 'take' | 'hop'
   /** The url of the node that it is for, as its option `node.url` has it: a proof is no good elsewhere. */
   url: string
   method: string
@@ -27,6 +27,9 @@ export class Proofs {
   /** The current one last. */
   readonly #secrets = new Set<string>()
 
+  /** Asks the directory for a secret that is not known here; the directory sets it. False: it could not, or will not so soon again. Never rejects. */
+  renew: (() => Promise<boolean>) | undefined
+
   /** `incarnation`: of this process, which its proofs name. */
   constructor (incarnation: string) {
     this.#incarnation = incarnation
@@ -35,6 +38,11 @@ export class Proofs {
   /** The secret that proofs are made with; undefined until the directory has told it: then this node proves nothing, and takes nothing. */
   get secret (): string | undefined {
     return [...this.#secrets].at(-1)
+  }
+
+  /** All that are remembered, the current one first. */
+  get secrets (): readonly string[] {
+    return [...this.#secrets].reverse()
   }
 
   /** What a secret of the directory is to be, should it have none: the one that it had, or a new one. */
