@@ -2,6 +2,7 @@ import { execSync } from 'node:child_process'
 import { Child, LOAD_CORE, SERVER_CORE } from './process/child.js'
 import { freePort } from './process/free-port.js'
 import { Monitor } from './process/monitor.js'
+import { SHARED } from './redis-commands.js'
 import { median } from './report.js'
 
 const SESSIONS_PER_NODE = 8
@@ -71,11 +72,15 @@ export async function storm ({ sessions: wanted, redis }) {
     await load.ask('connect', { ports: others })
     const begin = await monitor.mark()
     await nodes[0].kill()
-    const { served, failures } = await load.ask('storm')
+    const { served, failures, own } = await load.ask('storm', { own: others })
     const commands = {}
     add(commands, monitor.commands.slice(begin, await monitor.mark()))
-    return { wanted, sessions, limit, first: served[0], all: served.at(-1), failures, commands }
+    return { wanted, sessions, limit, first: served[0], all: served.at(-1), own: percentile(own, 0.99), failures, commands }
   })
+}
+
+function percentile (numbers, share) {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))] ?? 0
 }
 
 /** Starts nodes on one core, a load generator and a MONITOR, and ends them whatever happens. */
@@ -105,5 +110,5 @@ function add (sums, commands) {
 }
 
 function isHeartbeat (key) {
-  return key === 'mcp:nodes' || key === SECRET || (key.startsWith('mcp:node:') && !key.endsWith(':sessions'))
+  return SHARED.has(key) || (key.startsWith('mcp:node:') && !key.endsWith(':sessions'))
 }

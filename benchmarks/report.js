@@ -42,6 +42,6 @@ export function verdict ({ share, figure, reach, gate }, tolerance) {
   if (share === undefined) return '-'
   if (share >= 1) return 'met'
   if (gate !== undefined) return figure <= gate ? `MISSED (fails above ${gate})` : `MISSED (above ${gate}: fails)`
-  if (share >= tolerance) return 'within 80 %'
+  if (share >= tolerance) return `within ${100 * tolerance} %`
   return reach === undefined ? 'MISSED' : `MISSED (bare node:http: ${reach.toFixed(2)})`
 }

@@ -20,6 +20,7 @@ export async function throughput ({ warmUp, rounds, calls, redis, log }) {
     'SDK on Fastify, JSON': ['servers/sdk-fastify.js', 'json'],
     'SDK on Fastify, SSE': ['servers/sdk-fastify.js', 'sse'],
     'sticky, auto (JSON)': ['servers/sticky.js', redis.url, 'auto'],
+    'sticky, auto (JSON), metrics': ['servers/sticky.js', redis.url, 'auto', '--metrics'],
     'sticky, SSE': ['servers/sticky.js', redis.url, 'sse']
   }
   const load = new Child('load/load.js', { core: LOAD_CORE })
@@ -63,6 +64,7 @@ function summary (rounds) {
     ratios: {
       json: ratio('sticky, auto (JSON)', 'SDK on Fastify, JSON'),
       sse: ratio('sticky, SSE', 'SDK on Fastify, SSE'),
+      metrics: ratio('sticky, auto (JSON), metrics', 'sticky, auto (JSON)'),
       bare: ratio('sticky, auto (JSON)', 'bare node:http, JSON'),
       // What no server of McpServers on node:http can pass.
       bareJson: ratio('bare node:http, JSON', 'SDK on Fastify, JSON'),

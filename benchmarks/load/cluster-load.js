@@ -9,6 +9,8 @@ import { Session } from './session.js'
 const ATTEMPTS = 20
 /** How long a client waits after an answer that failed, in milliseconds. */
 const PAUSE = 1000
+/** And between two calls of a session that is where it was, in milliseconds. */
+const PAUSE_OWN = 10
 
 /** Open sessions: each with its own connections, that to the node it lives on first. */
 const clients = []
@@ -82,8 +84,19 @@ async function connect ({ ports }) {
  * again. Returns when each was served, in milliseconds after the start, and
  * why answers failed.
  */
-async function storm () {
+async function storm ({ own }) {
+  const natives = await Promise.all(own.map(port => Session.open(port)))
   const start = performance.now()
+  const over = new AbortController()
+  const calls = []
+  const calling = Promise.all(natives.map(async session => {
+    while (!over.signal.aborted) {
+      const begun = performance.now()
+      await session.call(session.connection)
+      calls.push({ at: begun - start, took: performance.now() - begun })
+      await setTimeout(PAUSE_OWN)
+    }
+  }))
   const served = []
   const failures = {}
   await Promise.all(clients.map(async client => {
@@ -93,7 +106,9 @@ async function storm () {
     }
     served.push(performance.now() - start)
   }))
-  return { served, failures }
+  over.abort()
+  await calling
+  return { served, failures, own: calls.filter(({ at }) => at >= served[0]).map(({ took }) => took) }
 }
 
 async function attempted (client, failures) {

@@ -4,21 +4,22 @@ import { obey } from '../process/orders.js'
 import { awake } from './awake.js'
 import { Connection } from './connection.js'
 import { Session } from './session.js'
+import { StatelessClient } from './stateless-client.js'
 
-/** Open sessions, by the port of their server. */
+/** Open sessions, or clients without one, by the port of their server. */
 const sessions = new Map()
 
 obey({ open, close, streams, calls, cycles })
 
-/** Opens sessions and keeps them, over a few connections. */
-async function open ({ port, count, connections }) {
+/** Opens sessions and keeps them, over a few connections. `kind`: clients without a session, that ask for this. */
+async function open ({ port, count, connections, kind }) {
   const opened = []
   sessions.set(port, opened)
   await Promise.all(Array.from({ length: connections }, async () => {
     const connection = await Connection.open(port)
     while (opened.length < count) {
       const place = opened.push(undefined) - 1
-      opened[place] = await Session.open(port, connection)
+      opened[place] = await (kind === undefined ? Session.open(port, connection) : StatelessClient.open(port, connection, kind))
     }
   }))
 }

@@ -2,15 +2,17 @@
 // their principal, the directory in Redis.
 // `node sticky.js <redis url> auto|json|sse [port] [mark]`; with a port it is a node of
 // a cluster: what is not here is forwarded, what has lost its node adopted. `mark`: its
-// servers have a tool that changes the session's state.
+// servers have a tool that changes the session's state. `--metrics`, at the end: it has those too.
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import mcpSticky from '../../dist/index.js'
+import { mcpStickyMetrics } from '../../dist/metrics/index.js'
 import { obey } from '../process/orders.js'
 import { createEcho } from './echo.js'
 import { KEEP_ALIVE } from './keep-alive.js'
 
-const [url, responseMode, port, mark] = process.argv.slice(2)
+const metrics = process.argv.at(-1) === '--metrics'
+const [url, responseMode, port, mark] = process.argv.slice(2, metrics ? -1 : undefined)
 const redis = new Redis(url)
 // One measurement takes Redis away.
 redis.on('error', () => {})
@@ -24,6 +26,7 @@ await app.register(mcpSticky, {
   principal: request => ({ issuer: 'bench', subject: request.headers['x-user'] }),
   session: { maxPerNode: 100_000, maxPerPrincipal: 100_000 }
 })
+if (metrics) await app.register(mcpStickyMetrics)
 
 obey({
   listen: async () => {
