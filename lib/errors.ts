@@ -6,8 +6,8 @@ export const OptionError = createError<[string, string]>('MCP_STICKY_ERR_OPTION'
 export const PolicyUnavailableError = createError<[string, string]>('MCP_STICKY_ERR_POLICY_UNAVAILABLE', 'option `%s` %s', 500)
 /** Another live node has this node's id or url. */
 export const NodeDuplicateError = createError<[string]>('MCP_STICKY_ERR_NODE_DUPLICATE', '%s', 500)
-/** The plugin is registered a second time on the same application. */
-export const AlreadyRegisteredError = createError('MCP_STICKY_ERR_ALREADY_REGISTERED', 'fastify-mcp-sticky is registered already; one application serves one MCP endpoint', 500)
+/** An endpoint of this name, or at this path, is registered already on the same application. */
+export const AlreadyRegisteredError = createError<[string]>('MCP_STICKY_ERR_ALREADY_REGISTERED', '%s', 500)
 /** The session directory cannot be reached, or what it says is not evidence yet. */
 export class DirectoryUnavailableError extends createError<[string]>('MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE', 'the session directory cannot be reached: %s', 503) {
   /** Seconds after which to try again. */
@@ -18,6 +18,8 @@ export class DirectoryUnavailableError extends createError<[string]>('MCP_STICKY
     this.retryAfter = retryAfter
   }
 }
+/** A package that a part of this one works with is not installed. */
+export const PeerMissingError = createError<[string, string, { cause: unknown }]>('MCP_STICKY_ERR_PEER_MISSING', '%s needs the package %s, which is not installed', 500)
 /** A server-to-client message has no stream that could carry it. */
 export const NoStreamError = createError<[string]>('MCP_STICKY_ERR_NO_STREAM', 'no open stream can carry %s', 500)
 /** The transport's session has ended. */
@@ -34,3 +36,15 @@ export const AdoptionFailedError = createError<[string, { cause: unknown }]>('MC
 export const StateError = createError<[string]>('MCP_STICKY_ERR_STATE', 'session.state %s', 500, TypeError)
 /** A fresh MCP server could not be brought to where a lost one stood. */
 export const ReplayError = createError<[string]>('MCP_STICKY_ERR_REPLAY', 'the session could not be replayed: %s', 503)
+/** A token lacks scopes that the request needs. Thrown by a hook of the application, `principal` or `authInfo`; the client gets 403 with a challenge that names them. */
+export class InsufficientScopeError extends createError<[string]>('MCP_STICKY_ERR_INSUFFICIENT_SCOPE', 'the token lacks a scope that this request needs: %s', 403) {
+  /** Those that the request needs. */
+  readonly scopes: readonly string[]
+
+  /** @param scopes all that the request needs, those that the token has too: clients ask for these and no others */
+  constructor (scopes: string | readonly string[]) {
+    const all = [scopes].flat()
+    super(all.join(' '))
+    this.scopes = all
+  }
+}

@@ -12,9 +12,13 @@
  *
  * 0: before there were formats. It takes any answer but a 200 for a
  *    no to its owner question, and says no with a 404 and exactly `{}`.
- * 1: proofs, and this number.
+ * 1: proofs, and this number. It knows the nodes by a key each, and a set of their ids.
+ * 2: the nodes are one hash, and a table says who holds the tags of ids.
  */
-export const FORMAT = 1
+export const FORMAT = 2
+
+/** The first format whose nodes know each other by the hash, and can be asked to take a session. */
+export const HASH_FORMAT = 2
 
 /** The oldest format whose nodes may serve a session from the records that this one writes. */
 export const OLDEST_READER = 0

@@ -13,6 +13,12 @@ export function known (parent: string, value: object, names: readonly string[]):
   }
 }
 
+/** Yes or no. */
+export function flag (name: string, value: boolean | undefined, fallback: boolean): boolean {
+  if (value !== undefined && typeof value !== 'boolean') throw new OptionError(name, 'must be true or false')
+  return value ?? fallback
+}
+
 /** Whole milliseconds: Redis takes no parts of them. Infinity where `most` is. */
 export function duration (name: string, value: number | undefined, fallback: number, { least = 1, most = 2 ** 31 - 1 } = {}): number {
   if (value === undefined) return fallback
@@ -56,4 +62,16 @@ export function isOrigin (value: unknown): value is string {
   if (typeof value !== 'string' || !URL.canParse(value)) return false
   const { protocol, origin } = new URL(value)
   return /^https?:$/.test(protocol) && origin === value
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/** A url that clients are told, of which tokens depend: https, but on this machine. */
+export function secureUrl (name: string, value: unknown): string {
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
+  const secure = url !== undefined && (url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname)))
+  if (!secure || /[#\s]/.test(value as string) || url.username !== '' || url.password !== '') {
+    throw new OptionError(name, 'must be an absolute https url without user and fragment (http is for localhost alone), as in https://mcp.example.com/mcp')
+  }
+  return value as string
 }

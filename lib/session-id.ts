@@ -1,5 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 
+/** Tags that a node may have. */
+export const MOST_TAGS = 64
+
 const OURS = /^[0-9a-f]{16}\.[\w-]{22}$/
 const LEGAL = /^[\x21-\x7e]+$/
 
@@ -10,6 +13,21 @@ const LEGAL = /^[\x21-\x7e]+$/
  */
 export function nodeTag (node: { id: string, url?: string | undefined }): string {
   return createHash('sha256').update(node.url ?? node.id).digest('hex').slice(0, 16)
+}
+
+/**
+ * The tags of a node, so many: `nodeTag` first, then that of its url (or id)
+ * with `#1`, `#2`, ... behind it. Sessions of one node that have several can
+ * go to several nodes when it is gone.
+ */
+export function nodeTags (node: { id: string, url?: string | undefined }, count: number): string[] {
+  const name = node.url ?? node.id
+  return Array.from({ length: count }, (_, k) => nodeTag({ id: k === 0 ? name : `${name}#${k}` }))
+}
+
+/** Whether this can be a tag. */
+export function isTag (tag: string): boolean {
+  return /^[0-9a-f]{16}$/.test(tag)
 }
 
 /** A new session id: `<tag>.<128 random bits, base64url>`, 39 characters. */
@@ -36,7 +54,10 @@ export function sessionDigest (sessionId: string): string {
   return createHash('sha256').update(sessionId).digest('base64url').slice(0, 22)
 }
 
-/** For logs: the tag and four characters of the secret. A whole id is a credential. */
-export function shortId (sessionId: string): string {
-  return OURS.test(sessionId) ? `${sessionId.slice(0, 21)}…` : `${sessionId.slice(0, 4)}…`
+/**
+ * The public name of a session: 12 base64url characters of sha256 of its id.
+ * The only form in logs, events, metrics and tools: a whole id is a credential.
+ */
+export function sessionName (sessionId: string): string {
+  return sessionDigest(sessionId).slice(0, 12)
 }

@@ -1,27 +1,44 @@
 import { hostname } from 'node:os'
 import type { RouteShorthandOptions } from 'fastify'
 import { HEARTBEAT } from './beats.ts'
+import { DEFAULT_ENDPOINT, isEndpointName } from './endpoint-name.ts'
 import { OptionError, PolicyUnavailableError } from './errors.ts'
-import { count, duration, known, nodeAddress, plainPath, redisPrefix } from './option-checks.ts'
-import type { McpStickyOptions } from './options.ts'
+import { count, duration, flag, known, nodeAddress, plainPath, redisPrefix, secureUrl, whole } from './option-checks.ts'
+import { MOST_TAGS } from './session-id.ts'
+import type { McpServerLike } from './transport/mcp-server.ts'
+import type { McpStickyOptions, OauthOptions } from './options.ts'
 
 /** The options, checked, with every default in place. */
-export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 'stream' | 'drain' | 'redis' | 'misroute'> {
+export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 'stream' | 'drain' | 'redis' | 'misroute' | 'stateless' | 'oauth'> {
+  name: string
   path: string
   keyPrefix: string
   /** Undefined: forward where that is possible. */
   misroute: 'reject' | 'forward' | undefined
   orphan: 'reject' | 'adopt'
-  node: { id: string, url: string | undefined, heartbeat: number, unprovenTimeout: number }
+  node: { id: string, url: string | undefined, heartbeat: number, unprovenTimeout: number, tags: number }
   responseMode: 'auto' | 'json' | 'sse'
   stream: { wait: number, keepAlive: number, retry: number | false, maxBuffered: number }
-  session: { ttl: number, idleTimeout: number, firstUseTimeout: number, maxPerNode: number, maxPerPrincipal: number }
+  session: { ttl: number, keepEnded: number, idleTimeout: number, firstUseTimeout: number, maxPerNode: number, maxPerPrincipal: number }
   drain: { grace: number, timeout: number }
+  stateless: false | StatelessSettings
+  oauth: Required<OauthOptions> | undefined
   routeOptions: RouteShorthandOptions
 }
 
-const NAMES = ['createServer', 'path', 'redis', 'keyPrefix', 'node', 'misroute', 'orphan', 'onAdopt', 'responseMode', 'stream', 'session', 'drain',
-  'principal', 'authInfo', 'allowedHosts', 'allowedOrigins', 'eventStore', 'routeOptions', 'prefix', 'logLevel', 'logSerializers']
+/** `secrets`: as text, whatever they were given as; undefined: the nodes make one. */
+export interface StatelessSettings {
+  servers: 'each' | 'shared'
+  createServer: (told: unknown) => McpServerLike | Promise<McpServerLike>
+  announce: boolean
+  secrets: readonly string[] | undefined
+  maxPerPrincipal: number
+}
+
+/** Bytes of a secret. */
+const SECRET = 32
+const NAMES = ['name', 'createServer', 'stateless', 'path', 'redis', 'keyPrefix', 'node', 'misroute', 'orphan', 'onAdopt', 'responseMode', 'stream', 'session', 'drain',
+  'principal', 'authInfo', 'oauth', 'allowedHosts', 'allowedOrigins', 'eventStore', 'routeOptions', 'prefix', 'logLevel', 'logSerializers']
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
 
@@ -32,8 +49,8 @@ const DAY = 24 * 60 * MINUTE
 export function readOptions (options: McpStickyOptions): Settings {
   known('', options, NAMES)
   const { node = {}, session = {}, stream = {}, drain = {}, routeOptions = {} } = options
-  known('node', node, ['id', 'url', 'heartbeat', 'unprovenTimeout'])
-  known('session', session, ['ttl', 'idleTimeout', 'firstUseTimeout', 'maxPerNode', 'maxPerPrincipal'])
+  known('node', node, ['id', 'url', 'heartbeat', 'unprovenTimeout', 'tags'])
+  known('session', session, ['ttl', 'keepEnded', 'idleTimeout', 'firstUseTimeout', 'maxPerNode', 'maxPerPrincipal'])
   known('stream', stream, ['wait', 'keepAlive', 'retry', 'maxBuffered'])
   known('drain', drain, ['grace', 'timeout'])
   if (typeof options.createServer !== 'function') throw new OptionError('createServer', 'must be a function that returns an MCP server')
@@ -51,17 +68,21 @@ export function readOptions (options: McpStickyOptions): Settings {
   }
   return {
     ...options,
+    name: endpointName(options.name),
     path: plainPath('path', options.path ?? '/mcp'),
     keyPrefix: redisPrefix('keyPrefix', options.keyPrefix ?? 'mcp:'),
     misroute,
     orphan,
     responseMode,
+    stateless: statelessSettings(options),
+    oauth: oauthSettings(options),
     routeOptions,
     node: {
       id: nodeId(node.id),
       url: node.url === undefined ? undefined : nodeAddress('node.url', node.url),
       heartbeat: duration('node.heartbeat', node.heartbeat, HEARTBEAT.usual, HEARTBEAT),
-      unprovenTimeout: duration('node.unprovenTimeout', node.unprovenTimeout, MINUTE)
+      unprovenTimeout: duration('node.unprovenTimeout', node.unprovenTimeout, MINUTE),
+      tags: whole('node.tags', node.tags, 1, ` from 1 to ${MOST_TAGS}`, MOST_TAGS)
     },
     stream: {
       wait: duration('stream.wait', stream.wait, 1000),
@@ -71,6 +92,7 @@ export function readOptions (options: McpStickyOptions): Settings {
     },
     session: {
       ttl: duration('session.ttl', session.ttl, 30 * DAY, { least: 5 * MINUTE, most: 365 * DAY }),
+      keepEnded: duration('session.keepEnded', session.keepEnded, DAY, { least: 0 }),
       idleTimeout: duration('session.idleTimeout', session.idleTimeout, 240 * MINUTE, { most: Infinity }),
       firstUseTimeout: duration('session.firstUseTimeout', session.firstUseTimeout, MINUTE, { most: Infinity }),
       maxPerNode: count('session.maxPerNode', session.maxPerNode, 10_000),
@@ -82,6 +104,48 @@ export function readOptions (options: McpStickyOptions): Settings {
   }
 }
 
+function statelessSettings ({ stateless = false, createServer }: McpStickyOptions): false | StatelessSettings {
+  if (stateless === false) return false
+  known('stateless', stateless, ['servers', 'createServer', 'announce', 'secrets', 'maxPerPrincipal'])
+  const { servers = 'each', createServer: own } = stateless
+  if (servers !== 'each' && servers !== 'shared') throw new OptionError('stateless.servers', "must be 'each' or 'shared'")
+  if (own !== undefined && typeof own !== 'function') throw new OptionError('stateless.createServer', 'must be a function that returns an MCP server')
+  if (servers === 'shared' && own === undefined) {
+    throw new OptionError('stateless.createServer', "is required with servers: 'shared'; the createServer of sessions makes servers that belong to one client each")
+  }
+  return {
+    servers,
+    createServer: (own ?? createServer) as StatelessSettings['createServer'],
+    announce: flag('stateless.announce', stateless.announce, true),
+    secrets: stateless.secrets === undefined ? undefined : secretsOf(stateless.secrets),
+    maxPerPrincipal: count('stateless.maxPerPrincipal', stateless.maxPerPrincipal, 1000)
+  }
+}
+
+function secretsOf (secrets: ReadonlyArray<string | Uint8Array>): string[] {
+  const isSecret = (secret: unknown): boolean => (typeof secret === 'string' || secret instanceof Uint8Array) && Buffer.from(secret).length >= SECRET
+  if (!Array.isArray(secrets) || secrets.length === 0 || !secrets.every(isSecret)) {
+    throw new OptionError('stateless.secrets', `must be an array of at least one secret, each of at least ${SECRET} bytes`)
+  }
+  return secrets.map(secret => typeof secret === 'string' ? secret : Buffer.from(secret as Uint8Array).toString('base64url'))
+}
+
+function oauthSettings ({ oauth }: McpStickyOptions): Settings['oauth'] {
+  if (oauth === undefined) return undefined
+  known('oauth', oauth, ['resource', 'authorizationServers', 'scopes'])
+  const { resource, authorizationServers, scopes = [] } = oauth
+  if (!Array.isArray(authorizationServers) || authorizationServers.length === 0) throw new OptionError('oauth.authorizationServers', 'must be an array of at least one url, as in https://login.example.com')
+  // scope-token of RFC 6749, section 3.3.
+  if (!Array.isArray(scopes) || !scopes.every(scope => typeof scope === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))) {
+    throw new OptionError('oauth.scopes', 'must be an array of scopes, each without spaces and quotes, as in notes:read')
+  }
+  return {
+    resource: secureUrl('oauth.resource', resource),
+    authorizationServers: authorizationServers.map((url, index) => secureUrl(`oauth.authorizationServers[${index}]`, url)),
+    scopes: [...scopes]
+  }
+}
+
 /** A policy other than `reject` needs other nodes that can reach this one. */
 function policy<Other extends string> (name: string, value: string | undefined, other: Other, url: string | undefined): 'reject' | Other | undefined {
   if (value !== undefined && value !== 'reject' && value !== other) throw new OptionError(name, `must be '${other}' or 'reject'`)
@@ -89,8 +153,27 @@ function policy<Other extends string> (name: string, value: string | undefined, 
   return value as 'reject' | Other | undefined
 }
 
+/**
+ * What is done with sessions that are elsewhere. `shared`: there is Redis.
+ * @throws PolicyUnavailableError where nodes would need to find each other in Redis.
+ */
+export function choosePolicies ({ misroute, orphan, node }: Settings, shared: boolean): { misroute: 'forward' | 'reject', orphan: 'adopt' | 'reject' } {
+  if (misroute === 'forward' && !shared) throw new PolicyUnavailableError('misroute', "'forward' needs Redis, where the nodes find each other; register @fastify/redis or set the option redis")
+  if (orphan === 'adopt' && !shared) throw new PolicyUnavailableError('orphan', "'adopt' needs Redis, where sessions outlive their node; register @fastify/redis or set the option redis")
+  return { misroute: misroute ?? (shared && node.url !== undefined ? 'forward' : 'reject'), orphan }
+}
+
+function endpointName (name: string | undefined): string {
+  if (name === undefined) return DEFAULT_ENDPOINT
+  if (!isEndpointName(name)) throw new OptionError('name', 'must be 1 to 32 of a-z 0-9 -')
+  return name
+}
+
+/** Nodes of this process that were given no id. */
+let unnamed = 0
+
 function nodeId (id: string | undefined): string {
-  if (id === undefined) return `${hostname().replace(/[^\w.-]/g, '-').slice(0, 50)}-${process.pid}`
+  if (id === undefined) return `${hostname().replace(/[^\w.-]/g, '-').slice(0, 50)}-${process.pid}${++unnamed === 1 ? '' : `-${unnamed}`}`
   if (typeof id !== 'string' || !/^[\w.-]{1,64}$/.test(id)) throw new OptionError('node.id', 'must be 1 to 64 of A-Z a-z 0-9 . _ -')
   return id
 }

@@ -1,8 +1,9 @@
 // What the plugin must leave alone in the application that registers it, and
 // what it must take from it: the Fastify facts of the design, one test each.
+import bearerAuth from '@fastify/bearer-auth'
 import cors from '@fastify/cors'
 import Fastify from 'fastify'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import mcpSticky from '../lib/index.ts'
@@ -11,6 +12,11 @@ import { call, initialize, inSession, open, send } from './fixtures/http.ts'
 import { createServer } from './fixtures/session-server.ts'
 
 const base = (url: string): string => new URL('/', url).href
+
+// As an application says what its routes' config may have.
+declare module 'fastify' {
+  interface FastifyContextConfig { scope?: string }
+}
 
 t.test('the application keeps its own JSON routes, body errors and parsers', async t => {
   const { app, url } = await startApp(t, {}, {
@@ -120,7 +126,7 @@ t.test('prefix and path are honoured', async t => {
 
 t.test('routeOptions reach the route', async t => {
   const { url } = await startApp(t, {
-    routeOptions: { config: { scope: 'mcp' }, preHandler: async (request, reply) => { reply.header('x-scope', (request.routeOptions.config as unknown as { scope: string }).scope) } }
+    routeOptions: { config: { scope: 'mcp' } as object, preHandler: async (request, reply) => { reply.header('x-scope', (request.routeOptions.config as unknown as { scope: string }).scope) } }
   })
   t.equal((await send(url, { body: initialize })).headers['x-scope'], 'mcp')
 })
@@ -139,6 +145,25 @@ t.test('without Redis the log says once that the directory is in memory', async 
   const { log, url } = await startApp(t)
   await open(url)
   t.equal(log.filter(line => /in memory/.test(line.msg)).length, 1)
+})
+
+t.test('the log says where callers are told apart and their sessions are not', async t => {
+  const oauth = { resource: 'https://mcp.example.com/mcp', authorizationServers: ['https://login.example.com'] }
+  const guard = (addHook: boolean) => (app: FastifyInstance) => app.register(bearerAuth, { keys: ['a', 'b'], addHook })
+  const principal = (): undefined => undefined
+  for (const [what, options, before, warned] of [
+    ['oauth', { oauth }, undefined, /oauth is set and principal is not/],
+    ['authInfo', { authInfo: () => undefined }, undefined, /authInfo is set and principal is not/],
+    ['@fastify/bearer-auth', {}, guard(true), /bearer-auth is registered and principal is not/],
+    ['nothing', {}, undefined, undefined],
+    ['@fastify/bearer-auth that guards no route by itself', {}, guard(false), undefined],
+    ['all, with principal', { oauth, authInfo: () => undefined, principal }, guard(true), undefined]
+  ] as const) {
+    const { log } = await startApp(t, options, { ...before && { before } })
+    const lines = log.filter(({ level, msg }) => level === 40 && /principal is not/.test(msg))
+    t.strictSame(lines.map(({ endpoint }) => endpoint), warned === undefined ? [] : ['default'], what)
+    if (warned !== undefined) t.match(lines[0]!.msg, warned)
+  }
 })
 
 t.test('works over HTTP/2, where Connection headers are errors', async t => {

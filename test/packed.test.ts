@@ -20,6 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), 'packed-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
 
 const installed = (name: string) => JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version
+const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version
 const consumer = ['fastify', '@modelcontextprotocol/sdk', 'zod', '@types/node'].map(name => `${name}@${installed(name)}`)
 
 const { stdout } = await run('npm', ['pack', '--json', '--loglevel=error', '--pack-destination', folder], { cwd: root })
@@ -32,7 +33,8 @@ await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', join
 t.test('the tarball has what users need and nothing else', async t => {
   const files: string[] = tarball.files.map(({ path }: { path: string }) => path)
   t.strictSame(files.filter(path => !/^(dist|docs)\//.test(path)).sort(), [
-    'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'examples/quickstart/server.ts', 'package.json', 'traefik.yml'
+    'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md',
+    ...['bearer-auth', 'jwt', 'keys', 'scopes', 'server'].map(name => `examples/authorization/${name}.ts`), 'examples/quickstart/server.ts', 'ops/alerts.yml', 'ops/grafana-dashboard.json', 'package.json', 'traefik.yml'
   ])
   t.strictSame(files.filter(path => path.startsWith('dist/') && !/\.(js|d\.ts)$/.test(path)), [])
   const sources = files.filter(path => path.endsWith('.js'))
@@ -59,6 +61,15 @@ t.test('the command and the second entry are there', async t => {
   await t.rejects(run('npx', ['--offline', 'fastify-mcp-sticky', 'traefik'], { cwd: folder }), { message: /--node is missing/ })
   const entry = await run(process.execPath, ['--input-type=module', '-e', "import traefik, { dynamicConfiguration } from 'fastify-mcp-sticky/traefik'; console.log(typeof traefik, typeof dynamicConfiguration)"], { cwd: folder })
   t.equal(entry.stdout.trim(), 'function function')
+})
+
+t.test('metrics want prom-client, and say so', async t => {
+  const registers = "import fastify from 'fastify'; import mcpSticky from 'fastify-mcp-sticky'; import mcpStickyMetrics from 'fastify-mcp-sticky/metrics'; const app = fastify(); await app.register(mcpSticky, { createServer () {} }); await app.register(mcpStickyMetrics)"
+  await t.rejects(run(process.execPath, ['--input-type=module', '-e', registers], { cwd: folder }), { message: /fastify-mcp-sticky\/metrics needs the package prom-client, which is not installed/ })
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', `prom-client@${installed('prom-client')}`], { cwd: folder })
+  const shows = `${registers}; console.log((await app.inject('/metrics')).body)`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', shows], { cwd: folder })
+  t.match(stdout, new RegExp(`^mcp_sticky_node_info\\{version="${own}"`, 'm'))
 })
 
 t.test('TypeScript', async t => {

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Http2Session } from 'node:http2'
 import { Server as NetServer } from 'node:net'
 import type { Socket } from 'node:net'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 
 /** How often a server that ends looks whether it is still used, in milliseconds. */
 const LOOK = 50
@@ -12,6 +12,8 @@ const LOOK = 50
  * Looks and not time: a process that stood still finds the requests of that time after its timers.
  */
 const QUIET = 5
+/** How long those may take to be accepted who have connected already, in milliseconds. */
+const LAST_CONNECTIONS = 500
 /** Looks for connections to serve what is on its way: two seconds. */
 const LAST_REQUESTS = 40
 /** The id of no stream: it announces the end of an HTTP/2 session, and rules nothing out yet (RFC 9113, 6.8). */
@@ -32,7 +34,7 @@ export function connectionsOf (server: Server): Connections {
 }
 
 /** The open connections of a server, of HTTP/1 and HTTP/2, and how they end. */
-export class Connections {
+class Connections {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<Http2Session>()
@@ -62,8 +64,7 @@ export class Connections {
       this.#used()
       if (request.httpVersionMajor === 1) response.shouldKeepAlive = false
     })
-    // http.Server's own would close the idle connections, and http2's all of them.
-    NetServer.prototype.close.call(server)
+    await stopListening(server)
     server.on('session', (session: Http2Session) => announceEnd(session))
     for (const session of this.#sessions) announceEnd(session)
     await this.#quiet(signal)
@@ -119,6 +120,40 @@ export class Connections {
       clearInterval(timer)
       unsubscribe(FINISHED, onFinished)
     }
+  }
+}
+
+/**
+ * Closes the listening socket when nobody waits there. The kernel completes connections by itself,
+ * and Node accepts one a turn of its loop; whoever has connected, and perhaps sent a request, and is
+ * not accepted yet would see the connection reset. So new connections are accepted and not yet
+ * served until a turn brings none.
+ */
+async function stopListening (server: Server): Promise<void> {
+  const serve = server.rawListeners('connection') as Array<(socket: Socket) => void>
+  const waiting: Socket[] = []
+  const hold = (socket: Socket): void => { waiting.push(socket) }
+  server.removeAllListeners('connection')
+  server.on('connection', hold)
+  // A socket that is read before it is served loses what was read.
+  const paused = server as Server & { pauseOnConnect: boolean }
+  const { pauseOnConnect } = paused
+  paused.pauseOnConnect = true
+  const end = performance.now() + LAST_CONNECTIONS
+  // From one immediate to the next is a whole turn.
+  await immediate()
+  for (let before = -1; before < waiting.length && performance.now() < end;) {
+    before = waiting.length
+    await immediate()
+  }
+  // http.Server's own would close the idle connections, and http2's all of them.
+  NetServer.prototype.close.call(server)
+  paused.pauseOnConnect = pauseOnConnect
+  server.off('connection', hold)
+  for (const listener of serve) server.on('connection', listener)
+  for (const socket of waiting) {
+    server.emit('connection', socket)
+    socket.resume()
   }
 }
 

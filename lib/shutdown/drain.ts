@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { within } from '../bounds/within.ts'
+import type { Events } from '../events/events.ts'
 import type { Drained } from '../sessions/mcp-sessions.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -12,7 +14,7 @@ const LAST_CALLS = 1000
 /** How often sessions are looked for that are still being made, in milliseconds. */
 const LOOK = 50
 
-export interface DrainOptions {
+interface DrainOptions {
   /** Milliseconds until the proxy has seen that the node left the pool. */
   grace: number
   /** Milliseconds that calls in flight get to finish. */
@@ -21,7 +23,7 @@ export interface DrainOptions {
   signal?: AbortSignal | undefined
 }
 
-export interface DrainParts {
+interface DrainParts {
   sessions: Sessions
   /** Sessions are given up for other nodes to adopt. */
   handOver: boolean
@@ -30,6 +32,11 @@ export interface DrainParts {
   forwarder?: { endStreams: () => void, breakOff: () => void } | undefined
   /** The clients' connections: each ends with its next request. */
   connections?: { end: (signal: AbortSignal) => Promise<void> } | undefined
+  /** Names who is to have this node's sessions. */
+  heirs?: { handOn: () => Promise<void> } | undefined
+  /** Milliseconds between two beats. */
+  beat: number
+  events: Events
   log: FastifyBaseLogger
 }
 
@@ -46,6 +53,7 @@ export class Drain {
   /** Calls that the end of the time found in flight. */
   readonly #lost = new Set<unknown>()
   #drained: Promise<Drained> | undefined
+  #closed = false
 
   constructor (parts: DrainParts) {
     this.#parts = parts
@@ -74,32 +82,49 @@ export class Drain {
     for (const call of this.#inFlight()) this.#lost.add(call)
     if (!given) forwarder?.breakOff()
     this.#count(drained)
+    this.#closed = true
+  }
+
+  /** Says where the sessions go before they do, so that whoever is asked for one knows; and where those go that others have meant for this node meanwhile. */
+  async #nameHeirs (over: Promise<'over'>): Promise<void> {
+    const { heirs, beat, log } = this.#parts
+    if (heirs === undefined) return
+    await Promise.race([over, within(GIVE_UP, heirs.handOn())])
+    const again = async (): Promise<void> => {
+      while (!this.#closed) {
+        await setTimeout(beat, undefined, { ref: false })
+        if (!this.#closed) await heirs.handOn()
+      }
+    }
+    again().catch(err => log.error({ err }, 'heirs could not be named'))
   }
 
   async #run (grace: number, timeout: number): Promise<Drained> {
-    const { sessions, underWay, log } = this.#parts
+    const { sessions, underWay, events } = this.#parts
     const begun = performance.now()
-    sessions.leave('draining')
-    log.info({ sessions: sessions.size }, 'mcp node is draining')
+    sessions.become('draining')
+    events.emit('node.draining', { sessions: sessions.size })
     await this.#wait(grace)
-    sessions.leave('closing')
+    sessions.become('closing')
     const closing = performance.now()
-    const before = sessions.ended.handed_over
+    const before = sessions.handedOver
     const inFlight = this.#inFlight()
     const over = this.#wait(timeout).then(() => 'over' as const)
+    await this.#nameHeirs(over)
     await this.#finish(over)
     await Promise.race([over, underWay.calls.given()])
     const now = performance.now()
     const late = new Set(this.#inFlight())
     const drained: Drained = {
-      handedOver: sessions.ended.handed_over - before,
+      handedOver: sessions.handedOver - before,
       finished: inFlight.filter(call => !this.#lost.has(call) && !late.has(call)).length,
       lost: 0,
       took: Math.round(now - begun),
       left: this.#cut.signal.aborted ? 0 : Math.max(0, Math.round(closing + timeout - now))
     }
     this.#count(drained)
-    log.info(drained, 'mcp node is drained')
+    const { took, left, ...counted } = drained
+    events.emit('node.drained', { ...counted, durationMs: took }, { besides: { took, left } })
     return drained
   }
 

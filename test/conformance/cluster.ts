@@ -1,4 +1,4 @@
-// The everything-server on three nodes: `cluster.ts <SDK line> <answer mode> [traefik | nginx]`.
+// The everything-server on three nodes: `cluster.ts <SDK line> <answer mode> <each | shared> [traefik | nginx]`.
 // Behind Traefik the session id says where a request belongs; behind nginx nothing does, and requests go round-robin.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ import { launch } from '../fixtures/traefik.ts'
 import { until } from '../fixtures/until.ts'
 import { startProxy } from '../proxies/process.ts'
 
-const [line, mode, proxy = 'traefik'] = process.argv.slice(2) as [string, string, string?]
+const [line, mode, servers, proxy = 'traefik'] = process.argv.slice(2) as [string, string, string, string?]
 const server = fileURLToPath(new URL('./server.ts', import.meta.url))
 const stops: Array<() => unknown> = []
 const owner = { teardown: (stop: () => unknown) => { stops.unshift(stop) } }
@@ -23,7 +23,7 @@ async function startNodes (): Promise<Node[]> {
   const redis = await startRedis(owner)
   return Promise.all(Array.from({ length: 3 }, async () => {
     const url = `http://127.0.0.1:${await freePort()}`
-    const { stop } = await startServer(process.execPath, [server, line, mode, url, redis.url])
+    const { stop } = await startServer(process.execPath, [server, line, mode, servers, url, redis.url])
     owner.teardown(stop)
     return { url }
   }))
@@ -86,11 +86,15 @@ async function stop (): Promise<void> {
   for (const stop of stops) await stop()
 }
 
-process.once('SIGTERM', stop)
+function failed (error: unknown): void {
+  console.error(error)
+  process.exitCode = 1
+}
+
+process.once('SIGTERM', () => { stop().catch(failed) })
 try {
   console.log(await start())
 } catch (error) {
-  console.error(error)
-  process.exitCode = 1
+  failed(error)
   await stop()
 }

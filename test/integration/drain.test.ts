@@ -3,14 +3,19 @@ import t from 'tap'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
 import { request } from 'undici'
 import { startApp } from '../fixtures/app.ts'
 import type { StartedApp } from '../fixtures/app.ts'
+import { startCluster } from '../fixtures/cluster.ts'
 import { freePort } from '../fixtures/free-port.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
-import { createServer, waiting } from '../fixtures/session-server.ts'
+import { createServer } from '../fixtures/session-server.ts'
 import { until } from '../fixtures/until.ts'
+import { waitingCall } from '../fixtures/waiting-call.ts'
 
 const health = async (url: string, question: 'ready' | 'alive'): Promise<number> =>
   (await send(new URL(`/mcp-sticky/${question}`, url).href, { method: 'GET' })).status
@@ -37,10 +42,7 @@ t.test('drain: out of the pool at once, new sessions during the grace, none afte
   const stream = await request(a.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': id } })
   let streamEnded = false
   stream.body.on('end', () => { streamEnded = true }).resume()
-  let release = (): void => {}
-  waiting.set(id, go => { release = go })
-  const answer = inSession(a.url, id, call('wait'))
-  await until('the call is in flight', () => app.mcpSessions.get(id)!.busy)
+  const { answer, release } = await waitingCall(a.url, id)
 
   const drained = app.mcpSessions.drain()
   t.equal(app.mcpSessions.drain(), drained)
@@ -63,22 +65,16 @@ t.test('drain: out of the pool at once, new sessions during the grace, none afte
 
 t.test('a node that leaves waits for the calls that it passes on, and ends the streams', async t => {
   const redis = await startRedis(t)
-  const keyPrefix = `test:${randomUUID()}:`
-  const start = async (id: string): ReturnType<typeof startApp> => startApp(t, {
-    redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 500 }, responseMode: 'json', drain: { grace: 0, timeout: 30_000 }
-  }, { fastify: { forceCloseConnections: true } })
-  const [owner, draining, closing] = [await start('owner'), await start('draining'), await start('closing')]
-  await until('all nodes are known', async () => (await owner.app.mcpSessions.nodes()).length === 3)
+  const [owner, draining, closing] = await startCluster(t, redis, ['owner', 'draining', 'closing'], {
+    node: { heartbeat: 500 }, responseMode: 'json', drain: { grace: 0, timeout: 30_000 }
+  })
   const id = await open(owner.url)
 
   // Whatever does not wait for a call has time to show it.
   async function waitsForACall (leaving: StartedApp, what: () => Promise<unknown>): Promise<void> {
     const stream = await request(leaving.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': id } })
     const streamed = stream.body.text()
-    let release = (): void => {}
-    waiting.set(id, go => { release = go })
-    const answer = inSession(leaving.url, id, call('wait'))
-    await until('the call is in flight', () => owner.app.mcpSessions.get(id)!.busy)
+    const { answer, release } = await waitingCall(leaving.url, id)
     let over = false
     const done = what().then(() => { over = true })
     for (let i = 0; i < 50; i++) await inSession(owner.url, id, call('count'))
@@ -95,13 +91,10 @@ t.test('a node that leaves waits for the calls that it passes on, and ends the s
 
 t.test('a session that was given up moves to a node that remembers its owner, and has not heard that it leaves', async t => {
   const redis = await startRedis(t)
-  const keyPrefix = `test:${randomUUID()}:`
   // Between two beats others learn nothing.
-  const start = async (id: string): ReturnType<typeof startApp> => startApp(t, {
-    redis: connect(t, redis), keyPrefix, orphan: 'adopt', node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 60_000 }, drain: { grace: 0, timeout: 30_000 }
-  }, { fastify: { forceCloseConnections: true } })
-  const [other, leaving] = [await start('other'), await start('leaving')]
-  await until('both nodes are known', async () => (await leaving.app.mcpSessions.nodes()).length === 2)
+  const [other, leaving] = await startCluster(t, redis, ['other', 'leaving'], {
+    node: { heartbeat: 60_000 }, orphan: 'adopt', drain: { grace: 0, timeout: 30_000 }
+  })
   const ids = await Promise.all(Array.from({ length: 5 }, () => open(leaving.url)))
   for (const id of ids) t.match(await inSession(other.url, id, call('count')), { status: 200 }, 'its owner is remembered')
   await leaving.app.mcpSessions.drain()
@@ -116,17 +109,11 @@ t.test('a session that was given up moves to a node that remembers its owner, an
 for (const responseMode of ['json', 'sse'] as const) {
   t.test(`a call that is passed on and takes longer than a node has to leave ends with an error, as ${responseMode}`, async t => {
     const redis = await startRedis(t)
-    const keyPrefix = `test:${randomUUID()}:`
-    const start = async (id: string, timeout: number): ReturnType<typeof startApp> => startApp(t, {
-      redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 1000 }, responseMode, drain: { grace: 0, timeout }
-    }, { fastify: { forceCloseConnections: 'idle', keepAliveTimeout: 100 } })
-    const [owner, leaving] = [await start('owner', 30_000), await start('leaving', 100)]
-    await until('both nodes are known', async () => (await leaving.app.mcpSessions.nodes()).length === 2)
+    const [owner, leaving] = await startCluster(t, redis, ['owner', 'leaving'], id => ({
+      node: { heartbeat: 1000 }, responseMode, drain: { grace: 0, timeout: id === 'leaving' ? 100 : 30_000 }
+    }), { fastify: { forceCloseConnections: 'idle', keepAliveTimeout: 100 } })
     const id = await open(owner.url)
-    let release = (): void => {}
-    waiting.set(id, go => { release = go })
-    const answer = inSession(leaving.url, id, call('wait', {}, 'slow'))
-    await until('the call is in flight', () => owner.app.mcpSessions.get(id)!.busy)
+    const { answer, release } = await waitingCall(leaving.url, id, 'slow')
     await leaving.app.close()
     t.match((await answer).body, { id: 'slow', error: { data: { reason: 'owner_lost' } } })
     release()
@@ -135,18 +122,12 @@ for (const responseMode of ['json', 'sse'] as const) {
 
 t.test('app.close() alone lets calls in flight finish, with everything else of Fastify as it is by default', async t => {
   const redis = await startRedis(t)
-  const keyPrefix = `test:${randomUUID()}:`
-  const start = async (id: string): ReturnType<typeof startApp> => startApp(t, {
-    redis: connect(t, redis), keyPrefix, node: { id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 1000 }, orphan: 'adopt', responseMode: 'json', drain: { grace: 0, timeout: 60_000 }
+  const [leaving, other] = await startCluster(t, redis, ['leaving', 'other'], {
+    node: { heartbeat: 1000 }, orphan: 'adopt', responseMode: 'json', drain: { grace: 0, timeout: 60_000 }
   }, { fastify: { forceCloseConnections: false, pluginTimeout: 6000 } })
-  const [leaving, other] = [await start('leaving'), await start('other')]
-  await until('both nodes are known', async () => (await leaving.app.mcpSessions.nodes()).length === 2)
   const { app, url } = leaving
   const [id, another] = [await open(url), await open(url)]
-  let release = (): void => {}
-  waiting.set(id, go => { release = go })
-  const answer = inSession(url, id, call('wait'))
-  await until('the call is in flight', () => app.mcpSessions.get(id)!.busy)
+  const { answer, release } = await waitingCall(url, id)
 
   const begun = performance.now()
   const closed = app.close()
@@ -179,29 +160,41 @@ t.test('a drain waits for a server that is still being made', async t => {
   t.match(await drained, { lost: 0 })
 })
 
+/** A connection of a client that writes its requests itself, once the node has accepted it. */
+async function accepted (t: Test, app: FastifyInstance, url: string): Promise<{ socket: Socket, head: (id: string) => string, received: () => string }> {
+  const { hostname, port, host, pathname } = new URL(url)
+  const accepting = once(app.server, 'connection')
+  const socket = connectTcp(Number(port), hostname)
+  t.teardown(() => socket.destroy())
+  let received = ''
+  socket.on('data', data => { received += data })
+  await accepting
+  return {
+    socket,
+    // A call of a session, but for its body and what says how long that is.
+    head: id => `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Session-Id: ${id}\r\n`,
+    received: () => received
+  }
+}
+
 t.test('the last request of a connection is served, and its answer says that it was the last', async t => {
   const { app, url } = await startApp(t, { node: { url: `http://127.0.0.1:${await freePort()}` }, drain: { grace: 0, timeout: 60_000 } }, { fastify: { forceCloseConnections: false } })
   const id = await open(url)
-  const { hostname, port, host, pathname } = new URL(url)
-  const accepted = once(app.server, 'connection')
-  const socket = connectTcp(Number(port), hostname)
-  t.teardown(() => socket.destroy())
-  await accepted
+  const { socket, head, received } = await accepted(t, app, url)
   const text = JSON.stringify(call('count'))
-  let received = ''
-  socket.on('data', data => { received += data })
   // On its way while the node drains.
-  socket.write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Session-Id: ${id}\r\n`)
+  socket.write(head(id))
   await app.mcpSessions.drain()
   t.ok(app.server.listening, 'a drained node serves until it closes')
   const closed = app.close()
   await until('nobody listens', () => !app.server.listening)
   socket.write(`Content-Length: ${text.length}\r\n\r\n${text}`)
-  await until('it is answered', () => received.includes('"result"'))
+  await until('it is answered', () => received().includes('"result"'))
   // Over a connection of its own: that of the session's first request may be open still.
+  const { hostname, port } = new URL(url)
   const [refused] = await once(connectTcp(Number(port), hostname), 'connect').catch(error => [error])
   t.equal(refused?.code, 'ECONNREFUSED')
-  t.match(received, /^connection: close\r$/mi)
+  t.match(received(), /^connection: close\r$/mi)
   await until('the connection is closed', () => socket.closed)
   await closed
 })
@@ -209,22 +202,17 @@ t.test('the last request of a connection is served, and its answer says that it 
 t.test('a request that came while the process stood still is served before its connection is closed', async t => {
   const { app, url } = await startApp(t, { node: { url: `http://127.0.0.1:${await freePort()}` }, drain: { grace: 0, timeout: 60_000 } }, { fastify: { forceCloseConnections: false } })
   const id = await open(url)
-  const { hostname, port, host, pathname } = new URL(url)
-  const accepted = once(app.server, 'connection')
-  const socket = connectTcp(Number(port), hostname)
-  t.teardown(() => socket.destroy())
-  await accepted
-  let received = ''
-  socket.on('data', data => { received += data }).on('error', () => {})
+  const { socket, head, received } = await accepted(t, app, url)
+  socket.on('error', () => {})
   await app.mcpSessions.drain()
   const closed = app.close()
   await until('nobody listens', () => !app.server.listening)
   const text = JSON.stringify(call('count'))
-  socket.write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Session-Id: ${id}\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
+  socket.write(`${head(id)}Content-Length: ${text.length}\r\n\r\n${text}`)
   const end = performance.now() + 500
   while (performance.now() < end);
   await until('the connection is closed', () => socket.closed)
-  t.match(received, '"result"')
+  t.match(received(), '"result"')
   await closed
 })
 
@@ -241,15 +229,14 @@ t.test('a client that stalls its connection holds up Fastify, but not the clean-
       return createServer()
     }
   }, { fastify: { forceCloseConnections: 'idle', keepAliveTimeout: 100 } })
-  // What the nodes prove themselves with is theirs for ever.
-  const cleanedUp = async (): Promise<boolean> => (await redis.keys('*')).join() === 'mcp:secret'
+  // What the nodes prove themselves with is theirs for ever, and what became of a session is known for a day.
+  const cleanedUp = async (): Promise<boolean> => (await redis.keys('*')).filter(key => !key.startsWith('mcp:trail:')).join() === 'mcp:secret'
   const id = await open(url)
   const { hostname, port, host, pathname } = new URL(url)
   const socket = connectTcp(Number(port), hostname)
   t.teardown(() => socket.destroy())
   await new Promise<void>(resolve => socket.write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`, () => resolve()))
-  const answer = inSession(url, id, call('wait'))
-  await until('the call is in flight', () => app.mcpSessions.get(id)!.busy)
+  const { answer } = await waitingCall(url, id)
   slow = true
   const late = send(url, { body: initialize })
   await until('a server is being made', () => make.length === 1)

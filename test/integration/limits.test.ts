@@ -5,8 +5,9 @@ import type { FastifyRequest } from 'fastify'
 import { startApp } from '../fixtures/app.ts'
 import { freePort } from '../fixtures/free-port.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
-import { createServer, waiting } from '../fixtures/session-server.ts'
+import { createServer } from '../fixtures/session-server.ts'
 import { until } from '../fixtures/until.ts'
+import { waitingCall } from '../fixtures/waiting-call.ts'
 
 const authorization = (request: FastifyRequest): string | undefined => request.headers.authorization
 
@@ -77,10 +78,7 @@ t.test('an idle session ends; an open stream or a call in flight keeps it', asyn
   const { app, url } = await startApp(t, { session: { idleTimeout: 1000 } })
   const [idle, streaming, calling] = [await open(url), await open(url), await open(url)]
   const stream = await request(url, { headers: { accept: 'text/event-stream', 'mcp-session-id': streaming } })
-  let release = (): void => {}
-  waiting.set(calling, go => { release = go })
-  const answer = inSession(url, calling, call('wait'))
-  await until('the call is in flight', () => app.mcpSessions.get(calling)!.busy)
+  const { answer, release } = await waitingCall(url, calling)
   await until('the idle one is reaped', () => app.mcpSessions.get(idle) === undefined)
   const after = app.mcpSessions.counters.ended.idle + await reapedAfterTwoMore(app, url)
   t.ok(app.mcpSessions.get(streaming) && app.mcpSessions.get(calling), `kept while ${after} idle ones were reaped`)
@@ -165,7 +163,7 @@ t.test('versions: the negotiated one without a header, known ones with, others r
 t.test('requests of the stateless era are sent back to initialize', async t => {
   const { url } = await startApp(t)
   const answer = await send(url, { body: { jsonrpc: '2.0', id: 7, method: 'server/discover', params: {} }, headers: { 'mcp-protocol-version': '2026-07-28' } })
-  t.match(answer, { status: 400, body: { id: 7, error: { code: -32000, data: { reason: 'session_required' } } } })
+  t.match(answer, { status: 400, body: { id: 7, error: { code: -32000, data: { reason: 'sessions_only' } } } })
 })
 
 t.test('batches: in 2025-03-26 sessions, never with initialize in them', async t => {
@@ -181,12 +179,9 @@ t.test('batches: in 2025-03-26 sessions, never with initialize in them', async t
 })
 
 t.test('an id that is still in flight is refused, and works again afterwards', async t => {
-  const { app, url } = await startApp(t)
+  const { url } = await startApp(t)
   const id = await open(url)
-  let release = (): void => {}
-  waiting.set(id, go => { release = go })
-  const first = inSession(url, id, call('wait', {}, 'same'))
-  await until('the call is in flight', () => app.mcpSessions.get(id)!.busy)
+  const { answer: first, release } = await waitingCall(url, id, 'same')
   t.match(await inSession(url, id, call('count', {}, 'same')), { status: 400, body: { id: 'same', error: { data: { reason: 'request_id_in_use' } } } })
   release()
   t.equal((await first).status, 200)

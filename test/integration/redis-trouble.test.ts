@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { startApp } from '../fixtures/app.ts'
 import type { StartedApp } from '../fixtures/app.ts'
 import { call, inSession, open, send } from '../fixtures/http.ts'
+import { countIndex } from '../../lib/redis/scripts/record-scripts.ts'
 import { connect, countCommands, startRedis } from '../fixtures/redis.ts'
 import type { RedisServer } from '../fixtures/redis.ts'
 import { until } from '../fixtures/until.ts'
@@ -107,7 +108,8 @@ t.test('the happy path: one record a session, and calls ask Redis for nothing', 
   const calling = await countCommands(redis, async () => {
     for (let i = 0; i < 1000; i++) await count(a, id)
   }, keyPrefix)
-  t.same(about(calling), [])
+  // The index is counted with each beat, which a busy machine may come to meanwhile.
+  t.same(about(calling).filter(([, script]) => script !== countIndex.sha && script !== countIndex.lua), [])
 })
 
 t.test('a flood of unknown ids is no flood of Redis reads', async t => {

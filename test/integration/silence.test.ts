@@ -6,15 +6,15 @@ import { startApp } from '../fixtures/app.ts'
 import { freePort } from '../fixtures/free-port.ts'
 import { call, inSession, open } from '../fixtures/http.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
-import { waiting } from '../fixtures/session-server.ts'
-import { startTcpRelay } from '../fixtures/tcp-relay.ts'
+import { startRelay } from '../fixtures/relay.ts'
 import { until } from '../fixtures/until.ts'
+import { waitingCall } from '../fixtures/waiting-call.ts'
 
 t.test('a call to an owner that beats ends when its way is cut; the session stays, and is served when it is mended', async t => {
   const redis = await startRedis(t)
   const keyPrefix = `test:${randomUUID()}:`
   let port = 0
-  const relay = await startTcpRelay(t, () => port)
+  const relay = await startRelay(t, () => port)
   const start = (id: string, url: string) => startApp(t, {
     redis: connect(t, redis), keyPrefix, orphan: 'adopt', node: { id, url, heartbeat: 200 }, drain: { grace: 0, timeout: 0 }
   })
@@ -27,10 +27,8 @@ t.test('a call to an owner that beats ends when its way is cut; the session stay
   t.match((await inSession(node.url, id, call('count'))).body, { result: { content: [{ text: '1' }] } })
 
   const stream = await request(node.url, { headers: { accept: 'text/event-stream', 'mcp-session-id': id } })
-  const called = new Promise<void>(resolve => waiting.set(id, () => resolve()))
-  const lost = inSession(node.url, id, call('wait'))
-  await called
-  relay.cut()
+  const { answer: lost } = await waitingCall(node.url, id)
+  relay.silence()
   t.equal((await lost).body.error.data.reason, 'owner_lost')
   await stream.body.dump()
   t.equal((await inSession(node.url, id, call('count', {}, 3))).body.error.data.reason, 'owner_unreachable')

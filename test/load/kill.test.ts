@@ -4,13 +4,9 @@ import type { Test } from 'tap'
 import { startLoadCluster } from '../fixtures/load/cluster.ts'
 import type { Death } from '../fixtures/load/cluster.ts'
 import type { FrontName } from '../fixtures/load/fronts.ts'
+import { interrupted } from '../fixtures/load/judge.ts'
 import { KILLS, LISTENERS, PAUSE, SESSIONS } from '../fixtures/load/size.ts'
 import { startLoad } from '../fixtures/load/start-load.ts'
-import { summary } from '../fixtures/load/tally.ts'
-import type { Failure } from '../fixtures/load/tally.ts'
-
-/** Whether a call was on its way when a node died: only then may it fail. */
-const inFlight = (deaths: Death[]) => ({ sent, ended }: Failure): boolean => deaths.some(({ from, to }) => sent <= to && ended >= from)
 
 async function killNodes (t: Test, front: FrontName): Promise<void> {
   const { places, urls, kill, revive } = await startLoadCluster(t, front, { orphan: 'adopt', events: true })
@@ -25,11 +21,8 @@ async function killNodes (t: Test, front: FrontName): Promise<void> {
     await load.goesOn()
   }
   const tally = await load.stop()
-  t.comment(summary(tally))
-  t.same(tally.failed.filter(failure => !inFlight(deaths)(failure)), [], 'only calls in flight at a kill failed')
+  interrupted(t, tally, deaths)
   t.ok(tally.failed.filter(({ call }) => call !== 'GET').length <= deaths.length * SESSIONS, 'each once')
-  t.same(tally.wrong, [], 'no answer was wrong')
-  t.same(tally.lost, [], 'no session was lost')
   t.equal(tally.opened, SESSIONS)
 }
 
@@ -45,9 +38,6 @@ t.test('kill -9, and the node is back at once under its old url: it finds its ow
   await revive(place!)
   await load.goesOn()
   const tally = await load.stop()
-  t.comment(summary(tally))
-  t.same(tally.failed.filter(failure => !inFlight([death])(failure)), [], 'only calls in flight at the kill failed')
-  t.same(tally.wrong, [], 'no answer was wrong')
-  t.same(tally.lost, [], 'no session was lost')
+  interrupted(t, tally, [death])
   t.ok(tally.moved > 0)
 })

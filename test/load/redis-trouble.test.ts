@@ -1,9 +1,9 @@
 // Redis stops, hangs, or comes back empty while clients call.
 import t from 'tap'
 import { startLoadCluster } from '../fixtures/load/cluster.ts'
+import { unnoticed } from '../fixtures/load/judge.ts'
 import { PAUSE, SESSIONS } from '../fixtures/load/size.ts'
 import { startLoad } from '../fixtures/load/start-load.ts'
-import { summary } from '../fixtures/load/tally.ts'
 import { connect } from '../fixtures/redis.ts'
 import type { RedisServer } from '../fixtures/redis.ts'
 import { until } from '../fixtures/until.ts'
@@ -31,10 +31,7 @@ for (const [name, { strike, heal }] of Object.entries(troubles)) {
       await until('every record is there', async () => (await client.keys(`${keyPrefix}session:*`)).length === SESSIONS)
       await load.goesOn(3)
       const tally = await load.stop()
-      t.comment(summary(tally))
-      t.same(tally.failed, [], `no call failed: ${summary(tally)}`)
-      t.same(tally.wrong, [], 'no answer was wrong')
-      t.same(tally.lost, [], 'no session was lost')
+      unnoticed(t, tally)
       t.equal(tally.moved, 0, 'no session has moved')
     })
   }

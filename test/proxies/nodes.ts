@@ -7,6 +7,7 @@ import mcpSticky from '../../lib/index.ts'
 import { freePort } from '../fixtures/free-port.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
 import { createServer as createSessionServer } from '../fixtures/session-server.ts'
+import { newSeen, statelessServer } from '../fixtures/stateless.ts'
 
 export interface ProxiedNode { app: FastifyInstance, url: string }
 
@@ -28,6 +29,9 @@ function createServer (): ReturnType<typeof createSessionServer> {
   return server
 }
 
+/** What became of the calls without sessions that wait, on any node. */
+export const seen = newSeen()
+
 /** Session id → tells the tool `steps` that its client has seen the step. */
 export const sawStep = new Map<string, () => void>()
 
@@ -42,9 +46,13 @@ export async function startNodes (t: Test): Promise<ProxiedNode[]> {
     t.teardown(() => app.close())
     await app.register(mcpSticky, {
       createServer,
+      stateless: { servers: 'shared', createServer: () => statelessServer(seen) },
+      // A call that waits is silent until it is told otherwise.
+      stream: { wait: 60_000 },
       redis: connect(t, redis),
       keyPrefix,
-      node: { id: `node-${number}`, url, heartbeat: 200 }
+      node: { id: `node-${number}`, url, heartbeat: 200 },
+      oauth: { resource: 'https://mcp.example.com/mcp', authorizationServers: ['https://login.example.com'] }
     })
     app.get('/*', async () => ({ node: `node-${number}` }))
     await app.listen({ host: '127.0.0.1', port })

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { request } from 'undici'
 import { lines } from '../fixtures/clients.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
+import { connectPinned, modern } from '../fixtures/stateless.ts'
 import { until } from '../fixtures/until.ts'
-import { sawStep, startNodes } from './nodes.ts'
+import { sawStep, seen, startNodes } from './nodes.ts'
 import type { ProxiedNode } from './nodes.ts'
 
 /** Starts a proxy in front of these nodes and returns its origin. */
@@ -66,6 +68,43 @@ export function proxySuite (t: Test, start: StartProxy): void {
     t.same(refused(nodes), [])
   })
 
+  t.test('calls without sessions go round the nodes; progress arrives step by step, rounds go on anywhere', async t => {
+    const { nodes, mcp } = await startAll(t)
+    const client = await connectPinned(t, mcp)
+    for (let i = 0; i < 4 * nodes.length; i++) t.match(await client.callTool({ name: 'echo', arguments: { message: String(i) } }), { content: [{ text: String(i) }] })
+    t.same(nodes.filter(({ app }) => app.mcpSessions.counters.stateless < 3), [], 'all nodes have had some')
+    const name = randomUUID()
+    const steps: string[] = []
+    const reporting = client.callTool({ name: 'steps', arguments: { name } }, { onprogress: ({ progress }) => { steps.push(String(progress)) } })
+    for (const step of ['1', '2', '3']) {
+      await until(`step ${step} has arrived`, () => steps.includes(step))
+      seen.release.get(`${name} ${step}`)!()
+    }
+    t.match(await reporting, { content: [{ text: name }] })
+    t.match(await client.callTool({ name: 'rounds', arguments: { of: 3 } }), { content: [{ text: 'after 3' }] })
+    t.same(refused(nodes), [])
+    t.equal(nodes.reduce((sum, { app }) => sum + app.mcpSessions.counters.forwarded, 0), 0)
+  })
+
+  t.test('a client without a session that closes cancels its call', async t => {
+    const { mcp } = await startAll(t)
+    await Promise.all(Array.from({ length: SESSIONS }, async () => {
+      const name = randomUUID()
+      const { body, headers } = modern('tools/call', { name: 'wait', arguments: { name } })
+      const left = new AbortController()
+      const answer = request(mcp, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { ...headers, 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+        signal: left.signal
+      }).catch(() => 'left')
+      await until('it waits', () => seen.begun.has(name))
+      left.abort()
+      await until('its handler hears of it', () => seen.aborted.has(name))
+      t.equal(await answer, 'left')
+    }))
+  })
+
   t.test('what is MCP and what is not', async t => {
     const { nodes, origin } = await startAll(t)
     for (const path of ['/mcpfoo', '/graphql']) {
@@ -73,6 +112,9 @@ export function proxySuite (t: Test, start: StartProxy): void {
       t.same([...new Set(answers.map(({ body }) => body.node))].sort(), ['node-1', 'node-2', 'node-3'], `${path} goes round`)
     }
     t.equal((await send(`${origin}/mcp`, { body: initialize, headers: { origin } })).status, 200, 'the nodes see the Host that the browser asked for')
+    for (const path of ['', '/mcp']) {
+      t.match(await send(`${origin}/.well-known/oauth-protected-resource${path}`, { method: 'GET' }), { status: 200, body: { resource: 'https://mcp.example.com/mcp' } }, 'clients find out where tokens are to be had')
+    }
     for (const path of ['/mcp-sticky/ready', '/mcp-sticky/alive']) {
       t.equal((await send(`${origin}${path}`, { method: 'GET' })).status, 404, `${path} is not for clients`)
     }

@@ -11,6 +11,7 @@ import { startApp } from '../fixtures/app.ts'
 import { freePort } from '../fixtures/free-port.ts'
 import { call, inSession, open, send } from '../fixtures/http.ts'
 import type { Answer } from '../fixtures/http.ts'
+import { takePlace } from '../fixtures/members.ts'
 import { connect, startRedis } from '../fixtures/redis.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -53,8 +54,7 @@ t.test('an orphan for newer nodes is left alone, passed on to one of those, and 
   await once(newer, 'listening')
   t.teardown(() => newer.close())
   const url = `http://127.0.0.1:${(newer.address() as AddressInfo).port}`
-  await redis.set(`${keyPrefix}node:newer`, JSON.stringify({ url, tag: nodeTag({ id: 'newer', url }), epoch: 'n.0', state: 'up', sessions: 0, room: 10, beat: 1, heartbeat: 100, format: FORMAT + 1 }))
-  await redis.sadd(`${keyPrefix}nodes`, 'newer')
+  await takePlace(redis, keyPrefix, 'newer', { url, tag: nodeTag({ id: 'newer', url }), epoch: 'n.0', state: 'up', heartbeat: 100, format: FORMAT + 1 })
   await until('it is known', async () => (await b.app.mcpSessions.nodes()).some(({ id }) => id === 'newer'))
   t.match(await settled('POST'), { status: 200, body: { newer: true } })
   t.match(await settled('DELETE'), { status: 200, body: { newer: true } })

@@ -4,6 +4,7 @@ import type { McpStickyOptions } from '../lib/options.ts'
 
 const createServer = (): any => ({})
 const read = (options: object): unknown => readOptions({ createServer, ...options } as McpStickyOptions)
+const oauth = { resource: 'https://mcp.example.com/mcp', authorizationServers: ['https://login.example.com'] }
 
 t.test('defaults', async t => {
   t.match(readOptions({ createServer }), {
@@ -14,6 +15,12 @@ t.test('defaults', async t => {
     stream: { wait: 1000, keepAlive: 15_000, retry: 1000, maxBuffered: 128 * 1024 * 1024 },
     session: { ttl: 30 * 86_400_000, idleTimeout: 4 * 3_600_000, firstUseTimeout: 60_000, maxPerNode: 10_000, maxPerPrincipal: 1000 }
   })
+})
+
+t.test('nodes of one process that are given no id have different ones', async t => {
+  const ids = [1, 2, 3].map(() => readOptions({ createServer }).node.id)
+  t.equal(new Set(ids).size, 3)
+  for (const id of ids) t.match(id, new RegExp(`^[\\w.-]+-${process.pid}(-\\d+)?$`))
 })
 
 t.test('a wrong option is refused by its name', async t => {
@@ -53,6 +60,19 @@ t.test('a wrong option is refused by its name', async t => {
     ['session.max', { session: { max: 1 } }],
     ['principal', { principal: 'sub' }],
     ['authInfo', { authInfo: {} }],
+    ['oauth', { oauth: true }],
+    ['oauth.issuer', { oauth: { ...oauth, issuer: 'https://login.example.com' } }],
+    ['oauth.resource', { oauth: { authorizationServers: oauth.authorizationServers } }],
+    ['oauth.resource', { oauth: { ...oauth, resource: '/mcp' } }],
+    ['oauth.resource', { oauth: { ...oauth, resource: 'http://mcp.example.com/mcp' } }],
+    ['oauth.authorizationServers', { oauth: { resource: oauth.resource } }],
+    ['oauth.authorizationServers', { oauth: { ...oauth, authorizationServers: [] } }],
+    ['oauth.authorizationServers', { oauth: { ...oauth, authorizationServers: 'https://login.example.com' } }],
+    ['oauth.authorizationServers[1]', { oauth: { ...oauth, authorizationServers: ['https://login.example.com', 'login'] } }],
+    ['oauth.scopes', { oauth: { ...oauth, scopes: 'a b' } }],
+    ['oauth.scopes', { oauth: { ...oauth, scopes: ['a b'] } }],
+    ['oauth.scopes', { oauth: { ...oauth, scopes: ['a"'] } }],
+    ['oauth.scopes', { oauth: { ...oauth, scopes: [''] } }],
     ['allowedHosts', { allowedHosts: 'mcp.example.com' }],
     ['allowedHosts', { allowedHosts: ['https://mcp.example.com'] }],
     ['allowedHosts', { allowedHosts: ['*'] }],
@@ -65,7 +85,7 @@ t.test('a wrong option is refused by its name', async t => {
     ['routeOptions.handler', { routeOptions: { handler: createServer } }]
   ]
   for (const [name, options] of wrong) {
-    t.throws(() => read(options), { code: 'MCP_STICKY_ERR_OPTION', message: new RegExp(`^option \`${name.replace('.', '\\.')}\` `) }, name)
+    t.throws(() => read(options), { code: 'MCP_STICKY_ERR_OPTION', message: new RegExp(`^option \`${name.replace(/[.[\]]/g, '\\$&')}\` `) }, name)
   }
 })
 
@@ -88,4 +108,24 @@ t.test('right values are kept', async t => {
     eventStore
   }
   t.match(read(given), given)
+})
+
+t.test('stateless', async t => {
+  const read = (stateless: any): any => readOptions({ createServer, stateless } as any).stateless
+  t.equal(read(undefined), false)
+  t.equal(read(false), false)
+  t.match(read({}), { servers: 'each', createServer, announce: true, secrets: undefined, maxPerPrincipal: 1000 })
+  const own = () => {}
+  t.match(read({ servers: 'shared', createServer: own, announce: false, secrets: ['x'.repeat(32), Buffer.alloc(32)], maxPerPrincipal: Infinity }), { servers: 'shared', createServer: own, announce: false, secrets: ['x'.repeat(32), /^A+$/], maxPerPrincipal: Infinity })
+  for (const [stateless, name] of [
+    [true, 'stateless'], [{ nonsense: 1 }, 'stateless.nonsense'], [{ servers: 'pool' }, 'stateless.servers'], [{ servers: 'shared' }, 'stateless.createServer'], [{ createServer: 1 }, 'stateless.createServer'],
+    [{ secrets: [] }, 'stateless.secrets'], [{ secrets: ['short'] }, 'stateless.secrets'], [{ secrets: 'x'.repeat(32) }, 'stateless.secrets'], [{ secrets: [Buffer.alloc(31)] }, 'stateless.secrets'], [{ secrets: [1] }, 'stateless.secrets'],
+    [{ announce: 'no' }, 'stateless.announce'], [{ maxPerPrincipal: 0 }, 'stateless.maxPerPrincipal']
+  ] as const) t.throws(() => read(stateless), { code: 'MCP_STICKY_ERR_OPTION', message: new RegExp(`option \`${name}\``) })
+})
+
+t.test('oauth is complete, and says nothing of scopes by default', async t => {
+  t.equal(readOptions({ createServer }).oauth, undefined)
+  t.strictSame(readOptions({ createServer, oauth }).oauth, { ...oauth, scopes: [] })
+  t.strictSame(readOptions({ createServer, oauth: { ...oauth, scopes: ['a:b', 'c'] } }).oauth?.scopes, ['a:b', 'c'])
 })
