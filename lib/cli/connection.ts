@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 import { observe } from '../redis/observer.ts'
-import type { Observer } from '../redis/observer.ts'
+import type { LiveMessage, Observer } from '../redis/observer.ts'
 import { redisKeys } from '../redis/keys.ts'
 import type { RedisClient } from '../redis/client.ts'
 import { UsageError } from './arguments.ts'
@@ -15,6 +15,7 @@ export class NoConnection extends Error {}
 interface Connection {
   observer: Observer
   namesOf: (beginning: string) => Promise<string[]>
+  listen: (onMessage: (message: LiveMessage) => void, signal: AbortSignal) => Promise<void>
   client: Redis | Cluster
 }
 
@@ -34,7 +35,13 @@ export async function connectTo ({ redis, cluster, keyPrefix }: Arguments): Prom
     client.disconnect()
     throw new NoConnection(`Redis cannot be reached: ${wordsOf(why ?? error)}. Give its address with --redis, --redis-file or MCP_STICKY_REDIS.`)
   }
-  return { client, observer: await observe({ client: client as unknown as RedisClient, keyPrefix }), namesOf: beginning => namesOf(client, redisKeys(keyPrefix).trail(''), beginning) }
+  const keys = redisKeys(keyPrefix)
+  return {
+    client,
+    observer: await observe({ client: client as unknown as RedisClient, keyPrefix }),
+    namesOf: beginning => namesOf(client, keys.trail(''), beginning),
+    listen: (onMessage, signal) => listen(client, keys.live, onMessage, signal)
+  }
 }
 
 export function closeConnection ({ observer, client }: Connection): void {
@@ -53,6 +60,26 @@ async function namesOf (client: Redis | Cluster, prefix: string, beginning: stri
     }
   }
   return [...names].sort().slice(0, NAMES)
+}
+
+/** Hears a channel, over a connection of its own. @throws NoConnection when that is gone, or Redis does not let us */
+async function listen (client: Redis | Cluster, channel: string, onMessage: (message: LiveMessage) => void, signal: AbortSignal): Promise<void> {
+  const subscriber = (client as Redis).duplicate()
+  subscriber.on('error', () => {})
+  subscriber.on('message', (_channel, message: string) => onMessage(JSON.parse(message) as LiveMessage))
+  try {
+    await subscriber.connect()
+    await subscriber.subscribe(channel)
+    await new Promise<void>((resolve, reject) => {
+      subscriber.once('end', () => reject(new Error('the connection is closed')))
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      if (signal.aborted) resolve()
+    })
+  } catch (error) {
+    throw new NoConnection(`Redis does not tell what nodes publish: ${wordsOf(error)}`)
+  } finally {
+    subscriber.disconnect()
+  }
 }
 
 /** The package is an application's to have. */

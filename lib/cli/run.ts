@@ -6,6 +6,7 @@ import { CONNECTION_HELP, CONNECTION_OPTIONS, readArguments, UsageError } from '
 import type { Arguments } from './arguments.ts'
 import { close } from './verbs/close.ts'
 import { drain } from './verbs/drain.ts'
+import { events } from './verbs/events.ts'
 import { nodes } from './verbs/nodes.ts'
 import { session } from './verbs/session.ts'
 import { sessions } from './verbs/sessions.ts'
@@ -14,7 +15,7 @@ import type { Verb } from './verb.ts'
 /** How the process ends: 0 done, 1 there is no such thing, 2 it was asked wrongly, 3 Redis cannot be asked. */
 const EXIT = { done: 0, missing: 1, usage: 2, unavailable: 3 } as const
 
-const VERBS: Readonly<Record<string, Verb>> = { nodes, sessions, session, close, drain }
+const VERBS: Readonly<Record<string, Verb>> = { nodes, sessions, session, close, drain, events }
 
 const USAGE = `fastify-mcp-sticky COMMAND [options]
 
@@ -24,6 +25,7 @@ const USAGE = `fastify-mcp-sticky COMMAND [options]
                         name (logs have it), the beginning of that, or its id
   close NAME            ends a session, wherever it lives
   drain NODE            asks a node to leave in good order: its sessions go on elsewhere
+  events                what happens on all nodes, as it happens
   traefik               prints a configuration for Traefik's file provider
 
   COMMAND --help        more of a command
@@ -38,6 +40,8 @@ export interface Terminal {
   out: (text: string) => void
   err: (text: string) => void
   env: Readonly<Record<string, string | undefined>>
+  /** Somebody wants no more of what would go on. Default: nobody does. */
+  signal?: AbortSignal
 }
 
 /** Runs a command; the exit code. */
@@ -60,11 +64,11 @@ export async function run ([name, ...args]: string[], terminal: Terminal): Promi
   return ask(verb, read, terminal)
 }
 
-async function ask (verb: Verb, read: Arguments, { out, err }: Terminal): Promise<number> {
+async function ask (verb: Verb, read: Arguments, { out, err, signal = new AbortController().signal }: Terminal): Promise<number> {
   let connection: Awaited<ReturnType<typeof connectTo>> | undefined
   try {
     connection = await connectTo(read)
-    return await verb.run({ ...connection, ...read, out, err }) ? EXIT.done : EXIT.missing
+    return await verb.run({ ...connection, ...read, out, err, signal }) ? EXIT.done : EXIT.missing
   } catch (error) {
     if (error instanceof UsageError || error instanceof OptionError) return failed(err, `${error.message}\n`, EXIT.usage)
     if (error instanceof NoConnection || error instanceof DirectoryUnavailableError) return failed(err, `${error.message}\n`, EXIT.unavailable)

@@ -1,4 +1,4 @@
-import type { Observer } from '../redis/observer.ts'
+import type { LiveMessage, Observer } from '../redis/observer.ts'
 import type { Arguments, OptionTypes } from './arguments.ts'
 
 /** What a command works with. */
@@ -6,6 +6,10 @@ export interface Scene extends Arguments {
   observer: Observer
   /** Public names of sessions that begin so: some, where there are many. */
   namesOf: (beginning: string) => Promise<string[]>
+  /** Hears what nodes publish while they are watched, until `signal`. Rejects when Redis is gone, or does not let us. */
+  listen: (onMessage: (message: LiveMessage) => void, signal: AbortSignal) => Promise<void>
+  /** Somebody wants no more of what goes on until then. */
+  signal: AbortSignal
   out: (text: string) => void
   err: (text: string) => void
 }

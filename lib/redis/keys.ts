@@ -20,6 +20,8 @@ export interface Keys {
   events: (id: string) => string
   /** Hash: what became of the session of this public name, JSON. */
   trail: (name: string) => string
+  /** Channel: what happens in nodes that somebody watches, JSON. */
+  live: string
   /** String: the id of the node that sweeps. */
   sweeper: string
   /** String: what the nodes prove themselves to each other with. */
@@ -38,6 +40,7 @@ export function redisKeys (prefix: string): Keys {
     nodes: `${prefix}nodes`,
     events: id => `${prefix}events:${id}`,
     trail: name => `${prefix}trail:${name}`,
+    live: `${prefix}live`,
     sweeper: `${prefix}sweeper`,
     secret: `${prefix}secret`
   }

@@ -7,9 +7,14 @@ import { locate } from './finding/locate.ts'
 import { listPage } from './finding/listing.ts'
 import type { Page } from './finding/listing.ts'
 import { orUnavailable, unavailable } from './link/unavailable.ts'
-import { CloseSet, drainEntry } from './nodes/close-set.ts'
+import { CloseSet, wishEntry } from './nodes/close-set.ts'
+import type { Wish } from './nodes/close-set.ts'
+import type { NodeState } from './nodes/node-state.ts'
 import { partsOf } from './parts.ts'
 import { liveNodes, statusOf } from './status.ts'
+
+export { CALL_KINDS } from './nodes/live-events.ts'
+export type { LiveMessage } from './nodes/live-events.ts'
 
 /** Who an observer says it is where it has done something. */
 const OPERATOR = '(operator)'
@@ -29,6 +34,8 @@ export interface Observer {
   close: (id: string) => Promise<boolean>
   /** Asks a live node to drain: it hears that with its next beat. False: there is no such node. @throws DirectoryUnavailableError */
   drain: (node: string) => Promise<boolean>
+  /** Asks the live nodes to publish their events on the channel keys.live, from their next beat on, for 30 s: LiveMessage. `calls`: those of every call too. @throws DirectoryUnavailableError */
+  watch: (calls: boolean) => Promise<string[]>
   /** Takes its listeners off the client, which stays open. */
   stop: () => void
 }
@@ -44,6 +51,8 @@ export async function observe ({ client, keyPrefix }: { client: RedisClient, key
   await link.connected(1000)
 
   const whereIs = async (id: string) => whereaboutsOf(await orUnavailable(locate(parts, id, { fresh: true, discarding: false, closing: [] })))
+
+  const wish = (what: Wish, { id, epoch }: Pick<NodeState, 'id' | 'epoch'>) => orUnavailable(new CloseSet(link, keys, id).add(wishEntry(what, epoch)))
 
   return {
     async nodes () {
@@ -61,8 +70,13 @@ export async function observe ({ client, keyPrefix }: { client: RedisClient, key
     async drain (id) {
       const asked = (await orUnavailable(registry.now())).get(id)
       if (asked === undefined) return false
-      await orUnavailable(new CloseSet(link, keys, id).add(drainEntry(asked.epoch)))
+      await wish('drain', asked)
       return true
+    },
+    async watch (calls) {
+      const nodes = [...(await orUnavailable(registry.now())).values()]
+      await Promise.all(nodes.map(node => wish(calls ? 'calls' : 'events', node)))
+      return nodes.map(({ id }) => id)
     },
     stop: () => link.stop()
   }

@@ -13,6 +13,7 @@ import { Availability, type Log } from './link/availability.ts'
 import { Link, type LinkEvents } from './link/link.ts'
 import { Unreadable } from './link/unreadable.ts'
 import { CloseSet } from './nodes/close-set.ts'
+import { LiveEvents } from './nodes/live-events.ts'
 import { Loads } from './nodes/loads.ts'
 import { Doubt } from '../shared-directory/doubt.ts'
 import { Neighbours, type SharedOptions } from '../shared-directory/neighbours.ts'
@@ -75,6 +76,7 @@ export function partsOf (options: RedisDirectoryOptions, events: Pick<LinkEvents
     loads,
     tags,
     trails,
+    liveEvents: new LiveEvents({ ...parts, node: node.id, onFailed: err => availability.failed(err) }),
     reader,
     ownerBeats: new OwnerBeats({ ...parts, registry }),
     ownerCache: new OwnerCache(),

@@ -9,10 +9,11 @@ import type { RecordKeeper } from './keeping/record-keeper.ts'
 import type { Log } from './link/availability.ts'
 import type { RedisTrails } from './keeping/trails.ts'
 import type { Link } from './link/link.ts'
-import { drainEntry, isDrainEntry } from './nodes/close-set.ts'
-import type { CloseSet } from './nodes/close-set.ts'
+import { isWish, wishOf } from './nodes/close-set.ts'
+import type { CloseSet, Wish } from './nodes/close-set.ts'
 import type { Doubt } from '../shared-directory/doubt.ts'
 import { Heartbeat } from './nodes/heartbeat.ts'
+import type { LiveEvents } from './nodes/live-events.ts'
 import type { Loads } from './nodes/loads.ts'
 import type { NodeRegistry } from './nodes/node-registry.ts'
 import type { NodeState, Report } from './nodes/node-state.ts'
@@ -29,6 +30,7 @@ interface UpkeepParts {
   ownKeys: OwnKeys
   loads: Loads
   trails: Pick<RedisTrails, 'flush'>
+  liveEvents: LiveEvents
   sweeper: Sweeper | undefined
   doubt: Doubt
   failures: Failures
@@ -80,6 +82,7 @@ export class Upkeep {
   stop (): void {
     this.#heartbeat.stop()
     this.#parts.ownKeys.stop()
+    this.#parts.liveEvents.stop()
   }
 
   /** Whether our lease runs; beats first if it does not. */
@@ -146,10 +149,10 @@ export class Upkeep {
   }
 
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
-    const { node: { epoch }, local, keeper, removals, doubt } = this.#parts
+    const { node: { epoch }, keeper, removals, doubt } = this.#parts
     for (const entry of closed) {
-      if (!isDrainEntry(entry)) this.endClosed(entry)
-      else if (entry === drainEntry(epoch)) local.drainAsked()
+      if (isWish(entry)) this.#grant(wishOf(entry, epoch))
+      else this.endClosed(entry)
     }
     if (epoch !== this.#epoch) {
       this.#epoch = epoch
@@ -158,6 +161,12 @@ export class Upkeep {
     if (!gone) return removals.beaten()
     doubt.raise()
     this.recheck()
+  }
+
+  #grant (wish: Wish | undefined): void {
+    const { local, liveEvents } = this.#parts
+    if (wish === 'drain') local.drainAsked()
+    else if (wish !== undefined) liveEvents.asked(wish === 'calls')
   }
 
   #superseded ({ epoch }: NodeState, err: Error): void {

@@ -155,7 +155,7 @@ t.test('what is asked wrongly, and a Redis that is not there, say what to do', a
 
 t.test('help, version, and the process itself', async t => {
   for (const args of [['--help'], ['-h'], ['help']]) t.match(await ran(args), { code: 0, out: /^fastify-mcp-sticky COMMAND/ })
-  for (const verb of ['nodes', 'sessions', 'session', 'close', 'drain']) t.match(await ran([verb, '--help']), { code: 0, out: new RegExp(`^fastify-mcp-sticky ${verb} [^]*--key-prefix`) }, verb)
+  for (const verb of ['nodes', 'sessions', 'session', 'close', 'drain', 'events']) t.match(await ran([verb, '--help']), { code: 0, out: new RegExp(`^fastify-mcp-sticky ${verb} [^]*--key-prefix`) }, verb)
   t.match(await ran(['--version']), { code: 0, out: /^\d+\.\d+\.\d+\S*\n$/ })
   const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, cli, '--version'])
   t.match(stdout, /^\d/)

@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis'
 import { redisEventStore } from '../../lib/redis/events/event-store.ts'
 import { redisKeys } from '../../lib/redis/keys.ts'
 import { Link } from '../../lib/redis/link/link.ts'
+import { CloseSet, wishEntry } from '../../lib/redis/nodes/close-set.ts'
 import { Sweeper } from '../../lib/redis/clearing/sweeper.ts'
 import { keptLog } from '../fixtures/log.ts'
 import { connect, startRedis, type TestLike } from '../fixtures/redis.ts'
@@ -52,7 +53,6 @@ async function everything (t: TestLike, connected: () => Redis): Promise<void> {
   const log = keptLog()
   const sweeper = new Sweeper({ link, keys, node: { id: 'c', epoch: 'e.0' }, log, after: 1, interval: 1, doubt: { left: 0 }, forget: async () => {}, nodes: async () => ({ ids: ['dead', a.node.identity.id], live: new Map() }) })
   await until('a round has been swept', async () => (await sweeper.turn()).swept > 0)
-  link.stop()
   if (log.lines.some(({ level }) => level === 'warn')) throw new Error(JSON.stringify(log.lines))
   const store = redisEventStore({ redis: connected(), keyPrefix, log })
   await until('an event is stored', () => store.storeEvent('stream', {}).catch(() => undefined))
@@ -62,6 +62,11 @@ async function everything (t: TestLike, connected: () => Redis): Promise<void> {
   await events.getStreamIdForEventId?.(first)
   await events.replayEventsAfter(first, { send: async () => {} })
   await events.forget()
+  // Somebody watches.
+  const closeSet = new CloseSet(link, keys, a.node.identity.id)
+  await closeSet.add(wishEntry('events', a.node.identity.epoch))
+  await until('the node has heard of it', async () => (await closeSet.read()).length === 0)
+  link.stop()
   store.stop()
   for (const { directory, node, log } of [a, b]) {
     if (await directory.stop([...node.sessions.keys()], 2000) !== 0) throw new Error('records were left')

@@ -7,19 +7,26 @@ import type { Unreadable } from '../link/unreadable.ts'
 const LIFE = 24 * 3600 * 1000
 const BATCH = 1000
 
-/** What is no id of a session. */
-const DRAIN = '*drain '
+/** What an operator asks of a node: to drain, to tell its events for a while, or those of every call too. */
+export type Wish = typeof WISHES[number]
+const WISHES = ['drain', 'events', 'calls'] as const
 
-/** The entry that asks the incarnation of this epoch to drain. One that has started since is not meant. */
-export function drainEntry (epoch: string): string {
-  return DRAIN + epoch.slice(0, epoch.lastIndexOf('.'))
+/** The entry, which is no id of a session, that asks the incarnation of this epoch for something. One that has started since is not meant. */
+export function wishEntry (wish: Wish, epoch: string): string {
+  return `*${wish} ${epoch.slice(0, epoch.lastIndexOf('.'))}`
 }
 
-export function isDrainEntry (entry: string): boolean {
-  return entry.startsWith(DRAIN)
+/** Whether an entry is a wish: of whatever incarnation, and also one that only newer nodes know. */
+export function isWish (entry: string): boolean {
+  return entry.startsWith('*')
 }
 
-/** A node's close set: ids of sessions that somebody asked to end, on another node. */
+/** What an entry wishes of the incarnation of this epoch; undefined: nothing. */
+export function wishOf (entry: string, epoch: string): Wish | undefined {
+  return WISHES.find(wish => entry === wishEntry(wish, epoch))
+}
+
+/** A node's close set: ids of sessions that somebody asked to end, on another node, and what operators wish of the node. */
 export class CloseSet {
   readonly #link: Link
   readonly #key: string

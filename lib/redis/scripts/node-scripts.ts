@@ -106,3 +106,6 @@ export const deleteKey = script("return redis.call('DEL', KEYS[1])")
  * KEYS[1] any. Returns INFO's section on memory.
  */
 export const readSettings = script("return redis.call('INFO', 'memory')")
+
+/** Tells whoever listens. KEYS[1] channel; ARGV message (JSON). */
+export const publish = script("return redis.call('PUBLISH', KEYS[1], ARGV[1])")
