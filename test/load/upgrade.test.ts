@@ -9,7 +9,7 @@ import { interrupted, unnoticed } from '../fixtures/load/judge.ts'
 import { full } from '../fixtures/load/size.ts'
 import { startLoad } from '../fixtures/load/start-load.ts'
 import { summary } from '../fixtures/load/tally.ts'
-import { FORMAT_0, packageOf, presentPackage, previousCommit } from '../fixtures/packages.ts'
+import { FORMAT_0, FORMAT_1, packageOf, presentPackage } from '../fixtures/packages.ts'
 import { startRedis } from '../fixtures/redis.ts'
 import { startRelay } from '../fixtures/relay.ts'
 import { until } from '../fixtures/until.ts'
@@ -41,7 +41,7 @@ async function upgrade (t: Test, former: string, front: FrontName): Promise<void
 }
 
 t.test('from format 0 and back, nginx without affinity', t => upgrade(t, format0, 'nginx'))
-t.test('from the previous commit and back, Traefik', async t => upgrade(t, await packageOf(await previousCommit()), 'traefik'))
+t.test('from format 1 and back, Traefik', async t => upgrade(t, await packageOf(FORMAT_1), 'traefik'))
 
 t.test('half way: a node that loses Redis alone is not robbed by the other version, one that is killed is taken over', async t => {
   const redis = await startRedis(t)
