@@ -76,6 +76,7 @@ export async function addEndpoint (app: FastifyInstance, node: StickyNode, optio
     directory,
     drain: how => node.drain.run({ ...settings.drain, ...how }),
     handsOver: node.heirs !== undefined,
+    ops: node.ops,
     log
   })
   if (resource !== undefined) node.resourceMetadata.add(app, { endpoint: name, path, resource })

@@ -12,6 +12,8 @@ const OF_NODE: Readonly<Record<string, (settings: Settings) => unknown>> = {
   'node.heartbeat': ({ node }) => node.heartbeat,
   'node.unprovenTimeout': ({ node }) => node.unprovenTimeout,
   'node.tags': ({ node }) => node.tags,
+  'ops.host': ({ ops }) => ops?.host,
+  'ops.port': ({ ops }) => ops?.port,
   'session.ttl': ({ session }) => session.ttl,
   'session.keepEnded': ({ session }) => session.keepEnded,
   'stream.maxBuffered': ({ stream }) => stream.maxBuffered,
@@ -22,11 +24,12 @@ const OF_NODE: Readonly<Record<string, (settings: Settings) => unknown>> = {
 
 /** The options of a further endpoint, with those of the node where they say nothing of them. `first`: what the first one came to. */
 export function withNode (options: McpStickyOptions, first: Settings): McpStickyOptions {
-  const { keyPrefix, misroute, orphan, node, session: { ttl, keepEnded }, stream: { keepAlive, maxBuffered }, drain } = first
+  const { keyPrefix, misroute, orphan, ops, node, session: { ttl, keepEnded }, stream: { keepAlive, maxBuffered }, drain } = first
   return {
     keyPrefix,
     ...(misroute !== undefined && { misroute }),
     orphan,
+    ...(ops !== undefined && { ops }),
     ...options,
     node: { ...given(node), ...options.node },
     session: { ttl, keepEnded, ...options.session },

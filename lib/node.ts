@@ -21,6 +21,8 @@ import { NodeEvents } from './events/events.ts'
 import { Lives } from './events/lives.ts'
 import { ENDPOINT, PROOF } from './http/between-nodes.ts'
 import { onReceived } from './http/internal-paths.ts'
+import { addOpsListener } from './http/ops-listener.ts'
+import type { OpsListener } from './http/ops-listener.ts'
 import type { Receiver } from './http/internal-paths.ts'
 import { UnderWay } from './http/under-way.ts'
 import { Unsent } from './http/unsent.ts'
@@ -91,6 +93,7 @@ export class StickyNode {
   readonly heirs: Heirs | undefined
   readonly underWay = { calls: new UnderWay(), streams: new UnderWay() }
   readonly drain: Drain
+  readonly ops: OpsListener | undefined
   /** `app.mcpSessions` of each endpoint, by name. */
   readonly faces = new Map<string, McpSessions>()
   readonly endpoints = new Map<string, Endpoint>()
@@ -132,6 +135,7 @@ export class StickyNode {
       : undefined
     this.#tagKeeper = this.heirs && new TagKeeper({ node, directory, sessions, heartbeat, get idleTimeout () { return idle() }, log })
     this.#selfCheck = node.url === undefined ? undefined : new SelfCheck({ node, interval: heartbeat, log })
+    this.ops = settings.ops && addOpsListener(app, settings.ops)
     this.#connections = connectionsOf(app.server)
     this.drain = new Drain({ sessions, handOver: adopt, underWay: this.underWay, forwarder, connections: this.#connections, heirs: this.heirs, beat: heartbeat, events, log })
   }
@@ -178,7 +182,8 @@ export class StickyNode {
   }
 
   async #start (app: FastifyInstance): Promise<void> {
-    const { sessions, drain, first } = this
+    const { sessions, drain, first, ops } = this
+    await ops?.listen()
     await sessions.start()
     await this.#tagKeeper?.start()
     // What is added last to avvio's queue is run first. So the node drains while Fastify still serves: in a preClose hook
@@ -202,6 +207,7 @@ export class StickyNode {
     await this.sessions.shutdown(CLOSE_BOUND)
     await this.forwarder?.close()
     for (const store of new Set(all.map(({ settings }) => settings.eventStore))) if (store !== undefined && 'stop' in store) (store as SessionEventStore).stop()
+    await this.ops?.close()
     app.log.info('mcp node is closed')
   }
 

@@ -142,6 +142,15 @@ export interface McpStickyOptions<Server extends McpServerLike = McpServerLike> 
     tags?: number
   }
   /**
+   * Has metrics, health and the proxy's document on a port of their own, of
+   * plain HTTP, outside the application and its hooks. It opens when the
+   * application becomes ready, and closes last. `host`: default 127.0.0.1;
+   * 0.0.0.0 for probes and Prometheus from elsewhere. `port`: 0 for any that is
+   * free, see `app.mcpSessions.opsUrl`. Default: there is none, and they are on
+   * the application.
+   */
+  ops?: { host?: string, port: number }
+  /**
    * What to do with a session that lives on another node. `forward`, the
    * default where `node.url` and Redis are there: pass the request on to it.
    * `reject`: 404 (ADR-0066).

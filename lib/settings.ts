@@ -9,7 +9,7 @@ import type { McpServerLike } from './transport/mcp-server.ts'
 import type { McpStickyOptions, OauthOptions } from './options.ts'
 
 /** The options, checked, with every default in place. */
-export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 'stream' | 'drain' | 'redis' | 'misroute' | 'stateless' | 'oauth'> {
+export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 'stream' | 'drain' | 'redis' | 'misroute' | 'stateless' | 'oauth' | 'ops'> {
   name: string
   path: string
   keyPrefix: string
@@ -24,6 +24,7 @@ export interface Settings extends Omit<McpStickyOptions, 'node' | 'session' | 's
   stateless: false | StatelessSettings
   oauth: Required<OauthOptions> | undefined
   routeOptions: RouteShorthandOptions
+  ops: { host: string, port: number } | undefined
 }
 
 /** `secrets`: as text, whatever they were given as; undefined: the nodes make one. */
@@ -37,7 +38,7 @@ export interface StatelessSettings {
 
 /** Bytes of a secret. */
 const SECRET = 32
-const NAMES = ['name', 'createServer', 'stateless', 'path', 'redis', 'keyPrefix', 'node', 'misroute', 'orphan', 'onAdopt', 'responseMode', 'stream', 'session', 'drain',
+const NAMES = ['name', 'createServer', 'stateless', 'path', 'redis', 'keyPrefix', 'node', 'ops', 'misroute', 'orphan', 'onAdopt', 'responseMode', 'stream', 'session', 'drain',
   'principal', 'authInfo', 'oauth', 'allowedHosts', 'allowedOrigins', 'eventStore', 'routeOptions', 'prefix', 'logLevel', 'logSerializers']
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
@@ -76,6 +77,7 @@ export function readOptions (options: McpStickyOptions): Settings {
     responseMode,
     stateless: statelessSettings(options),
     oauth: oauthSettings(options),
+    ops: opsSettings(options),
     routeOptions,
     node: {
       id: nodeId(node.id),
@@ -144,6 +146,15 @@ function oauthSettings ({ oauth }: McpStickyOptions): Settings['oauth'] {
     authorizationServers: authorizationServers.map((url, index) => secureUrl(`oauth.authorizationServers[${index}]`, url)),
     scopes: [...scopes]
   }
+}
+
+function opsSettings ({ ops }: McpStickyOptions): Settings['ops'] {
+  if (ops === undefined) return undefined
+  known('ops', ops, ['host', 'port'])
+  const { host = '127.0.0.1', port } = ops
+  if (typeof host !== 'string' || !/^[\w.:-]+$/.test(host)) throw new OptionError('ops.host', 'must be an address or a name to listen at, as in 127.0.0.1, or 0.0.0.0 for all')
+  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new OptionError('ops.port', 'must be a port from 0 to 65535; 0: any that is free')
+  return { host, port }
 }
 
 /** A policy other than `reject` needs other nodes that can reach this one. */

@@ -37,7 +37,7 @@ const allowed: Record<string, string[]> = {
   shutdown: ['sessions', 'events', 'http', 'bounds', ...leaves],
   cli: ['redis', 'directory', 'traefik', ...leaves],
   traefik: ['sessions', 'directory', 'http', ...leaves],
-  metrics: ['sessions', 'events', ...leaves],
+  metrics: ['sessions', 'events', 'http', ...leaves],
   'options.ts': ['redis', 'sessions', 'transport', 'security'],
   'settings.ts': ['options.ts', 'transport', ...leaves],
   'node-options.ts': ['options.ts', 'settings.ts', ...leaves],

@@ -10,6 +10,7 @@ import type { Test } from 'tap'
 import ts from 'typescript'
 import { connect1 } from './fixtures/clients.ts'
 import { links, read } from './fixtures/documents.ts'
+import { freePort } from './fixtures/free-port.ts'
 
 // What users install is the tarball, so it is used as they would use it: in a
 // folder of its own, outside this repository and its node_modules.
@@ -21,7 +22,9 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 
 const installed = (name: string) => JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version
-const consumer = ['fastify', '@modelcontextprotocol/sdk', 'zod', '@types/node'].map(name => `${name}@${installed(name)}`)
+// What the README says to install.
+const [, line] = /^npm install fastify-mcp-sticky (.*)$/m.exec(read('README.md'))!
+const consumer = [...line!.split(' '), '@types/node'].map(name => `${name}@${installed(name)}`)
 
 const { stdout } = await run('npm', ['pack', '--json', '--loglevel=error', '--pack-destination', folder], { cwd: root })
 const [tarball] = JSON.parse(stdout.slice(stdout.indexOf('[')))
@@ -54,6 +57,28 @@ t.test('the links of its papers lead to what is in it', async t => {
 
 t.test('ESM', t => serves(t, 'esm.mjs'))
 t.test('CommonJS, registered as it is required', t => serves(t, 'common.cjs'))
+
+t.test('the first block of the README serves without Redis too, and says at once which one is not there', async t => {
+  const [, block] = /```ts\n([^]*?)```/.exec(read('README.md'))!
+  const missing = `127.0.0.1:${await freePort()}`
+  const written = block!.replace('127.0.0.1:6379', missing).replace('port: 3000', 'port: 0').replace("'0.0.0.0'", "'127.0.0.1'")
+  writeFileSync(join(folder, 'readme.mts'), written)
+  t.equal(compile(['readme.mts']), '', 'compiles')
+  const child = spawn(process.execPath, ['readme.mjs'], { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] })
+  t.teardown(async () => { if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit') })
+  let listening: string | undefined
+  let said = false
+  for await (const line of createInterface({ input: child.stdout, signal: AbortSignal.timeout(20_000) })) {
+    const { msg = '', redis } = JSON.parse(line) as { msg?: string, redis?: string }
+    listening ??= /Server listening at (\S+)/.exec(msg)?.[1]
+    if (redis === missing && msg.includes('does not answer')) said = true
+    if (listening !== undefined && said) break
+  }
+  const client = await connect1(t, `${listening}/mcp`)
+  t.equal(await client.call('count'), '1')
+  child.kill()
+  t.strictSame(await once(child, 'exit'), [0, null], 'and it ends when it is asked to')
+})
 
 t.test('the command and the second entry are there', async t => {
   const command = await run('npx', ['--offline', 'fastify-mcp-sticky', 'traefik', '--node', 'a=http://10.0.0.1:3000'], { cwd: folder })

@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 
 /** Where the proxy and the other nodes ask: below this, all of them. A proxy keeps it off its public entry points. */
 export const INTERNAL = '/mcp-sticky'
@@ -24,10 +24,10 @@ export const PATHS = {
 /** What is asked: the header fields, names in lower case. */
 export interface InternalRequest { headers: IncomingMessage['headers'] }
 
-/** `body` goes out as JSON. */
-export interface InternalAnswer { status: number, headers?: Record<string, string | number>, body: object }
+/** `body`: an object goes out as JSON, a string as it is. */
+export interface InternalAnswer { status: number, headers?: Record<string, string | number>, body: object | string }
 
-type InternalHandler = (request: InternalRequest) => InternalAnswer | Promise<InternalAnswer>
+export type InternalHandler = (request: InternalRequest) => InternalAnswer | Promise<InternalAnswer>
 
 /** Sees a request, and may add to its answer, before anybody else. It does not throw. */
 export type Receiver = (request: IncomingMessage, response: ServerResponse) => void
@@ -40,6 +40,7 @@ export interface PathOptions {
   open?: () => boolean
 }
 
+/** What answers at a path. */
 interface Path extends PathOptions { handler: InternalHandler }
 
 /** What a server does before its application. */
@@ -93,16 +94,21 @@ function intercept (app: FastifyInstance, server: Server): Before {
       for (const listener of listeners) listener.call(server, request, response)
       return
     }
-    serve(path, request, response, closing).catch(error => {
-      app.log.error({ err: error }, 'an internal question could not be answered')
-      if (!response.headersSent) response.writeHead(500)
-      response.end()
-    })
+    serve(path, request, response, closing, app.log)
   })
   return { paths, receivers }
 }
 
-async function serve ({ handler, preflight }: Path, request: IncomingMessage, response: ServerResponse, closing: boolean): Promise<void> {
+/** Answers a request, whatever becomes of the handler. `closing`: the connection is not to stay. */
+export function serve (path: Path, request: IncomingMessage, response: ServerResponse, closing: boolean, log: Pick<FastifyBaseLogger, 'error'>): void {
+  answer(path, request, response, closing).catch(error => {
+    log.error({ err: error }, 'an internal question could not be answered')
+    if (!response.headersSent) response.writeHead(500)
+    response.end()
+  })
+}
+
+async function answer ({ handler, preflight }: Path, request: IncomingMessage, response: ServerResponse, closing: boolean): Promise<void> {
   // A connection that stays would hold the server open.
   if (closing && request.httpVersionMajor < 2) response.setHeader('connection', 'close')
   const { method } = request
@@ -114,7 +120,7 @@ async function serve ({ handler, preflight }: Path, request: IncomingMessage, re
   const { status, headers, body } = method === 'GET' || method === 'HEAD'
     ? await handler(request)
     : { status: 405, headers: { allow: 'GET, HEAD' }, body: { error: 'method not allowed' } }
-  const text = JSON.stringify(body)
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(text),
@@ -126,6 +132,6 @@ async function serve ({ handler, preflight }: Path, request: IncomingMessage, re
 }
 
 /** Without scheme, host, query and the slash that some proxies put at the end. */
-function pathOf (target: string): string {
+export function pathOf (target: string): string {
   return target.replace(/^[^/?#]+:\/\/[^/?#]*/, '').replace(/[?#].*$/s, '').replace(/\/$/, '')
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifySchema } from 'fastify'
 import fp from 'fastify-plugin'
 import type { OpenMetricsContentType, Registry } from 'prom-client'
 import { OptionError } from '../errors.ts'
+import { opsListenerOf } from '../http/ops-listener.ts'
 import { known, plainPath } from '../option-checks.ts'
 import { promClient } from './client.ts'
 import type { PromClient } from './client.ts'
@@ -10,11 +11,11 @@ import { Told } from './told.ts'
 
 /** Options of mcpStickyMetrics. Fastify's own are taken too: `prefix`, `logLevel`. */
 export interface McpStickyMetricsOptions {
-  /** Where they are served, to GET alone. Default `/metrics`. False: nowhere, since something else serves `registry`. */
+  /** Where they are served, to GET alone: on the ops listener, where there is one (option `ops` of mcpSticky), else on the application. Default `/metrics`. False: nowhere, since something else serves `registry`. */
   path?: string | false
   /** A Registry of prom-client for them; what else is in it is served too. Default one of their own. It takes the metrics of one application. */
   registry?: Registry | Registry<OpenMetricsContentType>
-  /** Fastify's own: put before `path`. */
+  /** Fastify's own: put before `path`, on the application. */
   prefix?: string
 }
 
@@ -39,6 +40,8 @@ async function plugin (app: FastifyInstance, options: McpStickyMetricsOptions): 
     for (const { name } of ours) registry.removeSingleMetric(name)
   })
   if (path === false) return
+  const ops = opsListenerOf(app)
+  if (ops !== undefined) return ops.add(path, async () => ({ status: 200, headers: { 'content-type': registry.contentType }, body: await registry.metrics() }))
   app.get(path, { exposeHeadRoute: false, schema: { hide: true } as FastifySchema }, async (_request, reply) => {
     const { contentType } = registry
     return reply.type(contentType).send(await registry.metrics())
@@ -55,8 +58,8 @@ function registryOf ({ Registry }: PromClient, given: McpStickyMetricsOptions['r
 
 /**
  * Serves metrics for Prometheus: `app.register(mcpStickyMetrics)`, after mcpSticky, adds the
- * route `/metrics`, behind the hooks that the application has by then, with what all endpoints of the
- * application do, and the node. `docs/metrics.md` has the names. Needs prom-client 15.
+ * route `/metrics`, on the ops listener or behind the hooks that the application has by then, with
+ * what all endpoints of the application do, and the node. `docs/metrics.md` has the names. Needs prom-client 15.
  * @throws at register: MCP_STICKY_ERR_OPTION, the message names the option; MCP_STICKY_ERR_PEER_MISSING without prom-client.
  */
 export const mcpStickyMetrics = fp(plugin, {

@@ -5,7 +5,7 @@
 export interface RedisClient {
   readonly status: string
   readonly isCluster: boolean
-  readonly options: { keyPrefix?: string | undefined }
+  readonly options: { keyPrefix?: string | undefined, host?: string | undefined, port?: number | undefined, path?: string | undefined, name?: string | undefined, sentinels?: ReadonlyArray<{ host?: string, port?: number }> | null | undefined }
   /** Called where the client is made with `lazyConnect` and nobody has. */
   connect: () => Promise<unknown>
   /** Every command of ours is a script on one key. */
@@ -33,4 +33,12 @@ export interface ClusterClient extends RedisClient {
 
 export function isCluster (client: RedisClient): client is ClusterClient {
   return client.isCluster
+}
+
+/** Where Redis is, for people: what the client was made with, but for its secrets. */
+export function addressOf (client: RedisClient): string {
+  if (isCluster(client)) return `a Cluster of ${client.nodes('all').map(({ options }) => `${options.host}:${options.port}`).join(', ')}`
+  const { host, port, path, name, sentinels } = client.options
+  if (sentinels) return `${name}, by the Sentinels ${sentinels.map(({ host, port }) => `${host}:${port}`).join(', ')}`
+  return path ?? `${host}:${port}`
 }

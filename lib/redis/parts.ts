@@ -4,7 +4,7 @@ import { KEEP_ENDED } from '../directory/trails.ts'
 import { Removals } from './clearing/removals.ts'
 import { Sweeper } from './clearing/sweeper.ts'
 import type { Events } from '../events/events.ts'
-import type { RedisClient } from './client.ts'
+import { addressOf, type RedisClient } from './client.ts'
 import { Failures } from './failures.ts'
 import { OwnerCache } from '../shared-directory/owner-cache.ts'
 import { RecordReader } from './finding/record-reader.ts'
@@ -53,7 +53,7 @@ export type Parts = ReturnType<typeof partsOf>
 /** What the directory in Redis is made of before it starts. `events`: those of the connections, but for what the log says of them. */
 export function partsOf (options: RedisDirectoryOptions, events: Pick<LinkEvents, 'masterGone' | 'answering' | 'reconnected'>) {
   const { client, node, keyPrefix, ttl, heartbeat, keepEnded = KEEP_ENDED, sweepAfter, options: shared, events: told, log } = options
-  const availability = new Availability(log, told)
+  const availability = new Availability(log, told, addressOf(client))
   const doubt = new Doubt(BEATS.doubt * heartbeat)
   const failures = new Failures({ availability, doubt })
   const unreadable = new Unreadable(log)

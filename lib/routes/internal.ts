@@ -3,6 +3,7 @@ import { DEFAULT_ENDPOINT } from '../endpoint-name.ts'
 import { ENDPOINT, PROOF, SELF, SESSIONS, UNRECORDED, UNVERIFIED } from '../http/between-nodes.ts'
 import { internalPath, PATHS } from '../http/internal-paths.ts'
 import type { InternalAnswer, InternalRequest } from '../http/internal-paths.ts'
+import { opsListenerOf } from '../http/ops-listener.ts'
 import type { Proofs } from '../security/proofs.ts'
 import type { SessionDirectory } from '../directory/directory.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -31,12 +32,18 @@ export async function internalRoutes (app: FastifyInstance, options: InternalOpt
   const { sessions, selfCheck, behindOthers } = options
   const health = (healthy: boolean, state: string = sessions.state): InternalAnswer => ({ status: healthy ? 200 : 503, body: { state } })
 
-  internalPath(app, PATHS.ready, () => {
+  // A proxy's health check goes the way that requests go; an orchestrator's probes need not.
+  const healthPath: typeof internalPath = (app, path, handler) => {
+    internalPath(app, path, handler)
+    opsListenerOf(app)?.add(path, handler)
+  }
+
+  healthPath(app, PATHS.ready, () => {
     const unreached = selfCheck?.problem === true
     return health(sessions.state === 'open' && !unreached, unreached && sessions.state === 'open' ? 'unreachable' : sessions.state)
   })
-  internalPath(app, PATHS.alive, () => health(behindOthers ? sessions.state === 'open' : sessions.state !== 'superseded'))
-  internalPath(app, PATHS.live, () => health(true))
+  healthPath(app, PATHS.alive, () => health(behindOthers ? sessions.state === 'open' : sessions.state !== 'superseded'))
+  healthPath(app, PATHS.live, () => health(true))
   if (selfCheck === undefined) return
   internalPath(app, PATHS.self, ({ headers }) => {
     const answer = selfCheck.answer(headers[SELF])

@@ -49,6 +49,8 @@ export interface McpSessions {
   readonly size: number
   /** This process, as the other nodes see it. The ids of sessions that are opened here begin with `tag`, or another tag of its url (option `node.tags`). */
   readonly node: Readonly<{ id: string, tag: string, url?: string }>
+  /** Where the ops listener is (option `ops`), `http://host:port`: once the application is ready. Undefined: there is none. */
+  readonly opsUrl: string | undefined
   /** What this process has done; for a metrics endpoint, say. */
   readonly counters: Counters
   /** How it fares now. It looks at every session of the endpoint, so ask for it once a scrape and not once a call. */
@@ -116,7 +118,7 @@ export interface McpSessions {
 }
 
 /** The public face of an endpoint's sessions. `faces`: of all endpoints, by name. */
-export function mcpSessions ({ endpoint, faces, sessions, stateless, directory, drain, handsOver, log }: {
+export function mcpSessions ({ endpoint, faces, sessions, stateless, directory, drain, handsOver, ops, log }: {
   endpoint: Pick<Endpoint, 'name' | 'places' | 'counters'>
   faces: ReadonlyMap<string, McpSessions>
   sessions: Sessions
@@ -126,6 +128,8 @@ export function mcpSessions ({ endpoint, faces, sessions, stateless, directory, 
   drain: McpSessions['drain']
   /** Whether others pass on, and take over, what is meant for a node that leaves. */
   handsOver: boolean
+  /** The ops listener, where there is one. */
+  ops?: { readonly url: string | undefined } | undefined
   log: FastifyBaseLogger
 }): McpSessions {
   const { id, tag, url } = sessions.node
@@ -182,6 +186,7 @@ export function mcpSessions ({ endpoint, faces, sessions, stateless, directory, 
     get endpoints () { return [...faces.keys()] },
     get size () { return endpoint.places.taken },
     node,
+    get opsUrl () { return ops?.url },
     counters: endpoint.counters,
     get: here,
 

@@ -3,6 +3,8 @@ import fp from 'fastify-plugin'
 import { OptionError } from '../errors.ts'
 import { plainPath } from '../option-checks.ts'
 import { internalPath, PATHS } from '../http/internal-paths.ts'
+import type { InternalHandler } from '../http/internal-paths.ts'
+import { opsListenerOf } from '../http/ops-listener.ts'
 import { bearerCheck } from './bearer.ts'
 import { clusterDocument } from './document.ts'
 import { readTraefikOptions } from './options.ts'
@@ -16,7 +18,7 @@ export interface TraefikHttpOptions extends TraefikOptions {
    * leaving it open takes an explicit `false`.
    */
   token: string | false
-  /** Where the document is, whatever prefix the plugin is registered with. Default `/mcp-sticky/traefik`. */
+  /** Where the document is, whatever prefix the plugin is registered with: on the ops listener, where there is one (option `ops` of mcpSticky), else on the application. Default `/mcp-sticky/traefik`. */
   path?: string
   /** Fastify's own: put before `path`. */
   prefix?: string
@@ -38,14 +40,17 @@ async function plugin (app: FastifyInstance, options: TraefikHttpOptions): Promi
   const authorized = token === false ? () => true : bearerCheck(token)
   const document = clusterDocument({ mcpSessions: app.mcpSessions, options: traefik, log: app.log })
 
-  // Over the socket past the application's hooks, which would ask Traefik for what it does not have.
-  internalPath(app, path, async ({ headers }) => {
+  const answer: InternalHandler = async ({ headers }) => {
     if (!authorized(headers.authorization)) return { status: 401, headers: { 'www-authenticate': 'Bearer' }, body: { error: 'unauthorized' } }
     const told = await document()
     return told === undefined
       ? { status: 503, headers: { 'retry-after': RETRY_AFTER }, body: { error: 'no nodes are known yet' } }
       : { status: 200, headers: { [VERSION]: told.version }, body: told.configuration }
-  })
+  }
+  const ops = opsListenerOf(app)
+  if (ops !== undefined) return ops.add(path, answer)
+  // Over the socket past the application's hooks, which would ask Traefik for what it does not have.
+  internalPath(app, path, answer)
 }
 
 /**

@@ -9,6 +9,8 @@ export type Log = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>
 export class Availability {
   readonly #log: Log
   readonly #events: Events
+  /** Where Redis is. */
+  readonly #redis: string | undefined
   readonly #refusals = new Set<string>()
   #away = false
   /** Since when it is away, or refuses: performance.now(). */
@@ -16,9 +18,10 @@ export class Availability {
   #refused = false
   #outages = 0
 
-  constructor (log: Log, events: Events = NO_EVENTS) {
+  constructor (log: Log, events: Events = NO_EVENTS, redis?: string) {
     this.#log = log
     this.#events = events
+    this.#redis = redis
   }
 
   /** It answers, and takes what this node writes. */
@@ -30,7 +33,7 @@ export class Availability {
     if (this.#away) return
     this.#away = true
     this.#lost(why)
-    this.#log.warn({ why }, 'the session directory in Redis does not answer; local sessions go on without it')
+    this.#log.warn({ why, redis: this.#redis }, 'the session directory in Redis does not answer; local sessions go on without it')
   }
 
   regained (): void {

@@ -14,6 +14,12 @@ t.test('what Redis refuses is said once, without the command, which names the se
   t.notMatch(JSON.stringify(log.lines), /secret/)
 })
 
+t.test('an outage says where Redis is', async t => {
+  const log = keptLog()
+  new Availability(log, undefined, '10.0.0.9:6379').lost('silence')
+  t.match(log.lines, [{ level: 'warn', fields: { why: 'silence', redis: '10.0.0.9:6379' } }])
+})
+
 t.test('an outage lasts while Redis does not answer or refuses what is written, and counts once', async t => {
   const availability = new Availability(keptLog())
   const now = () => [availability.up, availability.outages]
