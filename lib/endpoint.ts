@@ -66,7 +66,7 @@ export async function addEndpoint (app: FastifyInstance, node: StickyNode, optio
   const delegation = new Delegation({ endpoint: name, hops, directory, node: identity })
   const eras = new Eras({ endpoint: name, hops, directory, node: identity })
   const missing = new Missing({ endpoint: name, directory, owners, url: identity.url })
-  const affinity = new Affinity({ policies, sessions, directory, hops, delegation, missing, adoption, patience: BEATS.patience * heartbeat })
+  const affinity = new Affinity({ endpoint: name, events, policies, sessions, directory, hops, delegation, missing, adoption, patience: BEATS.patience * heartbeat })
   const stateless = statelessOf(app, node, settings, counters)
   const face = mcpSessions({
     endpoint,

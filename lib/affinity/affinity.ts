@@ -5,7 +5,8 @@ import type { Location, SessionDirectory } from '../directory/directory.ts'
 import type { SessionRecord } from '../directory/record.ts'
 import type { Peer } from '../directory/tag-table.ts'
 import { DirectoryUnavailableError } from '../errors.ts'
-import { tagOf } from '../session-id.ts'
+import type { Events } from '../events/events.ts'
+import { sessionName, tagOf } from '../session-id.ts'
 import type { Addressed } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -26,7 +27,13 @@ const LOOKS_AT_ONCE = 256
 /** Between two tries to reach an owner, in milliseconds at least. */
 const PAUSE = 50
 
+/** Since when a request has been held for an owner that does not answer: performance.now(). */
+interface Hold { since?: number }
+
 export interface AffinityParts {
+  /** The endpoint's name. */
+  endpoint: string
+  events: Events
   policies: Policies
   sessions: Sessions
   directory: SessionDirectory
@@ -49,6 +56,15 @@ export class Affinity {
 
   /** Finds the session of a request. */
   async find (incoming: Addressed): Promise<Found> {
+    const hold: Hold = {}
+    try {
+      return await this.#seek(incoming, hold)
+    } finally {
+      if (hold.since !== undefined) this.#parts.events.emit('request.held', { endpoint: this.#parts.endpoint, session: sessionName(incoming.id), durationMs: performance.now() - hold.since })
+    }
+  }
+
+  async #seek (incoming: Addressed, hold: Hold): Promise<Found> {
     const { sessions, directory, policies, patience, hops } = this.#parts
     const { id, caller: { key }, reply } = incoming
     hops.began(incoming)
@@ -83,7 +99,10 @@ export class Affinity {
       if (outcome.now === 'moved' ? declined === LOOKS.length : left <= 0) return refusal('owner_unreachable', { owner, retryAfter: RETRY_AFTER, err: trouble })
       if (outcome.now === 'moved' || location.status === 'unknown') await setTimeout(LOOKS[declined++] ?? LOOKS.at(-1))
       // awaitBeat resolves at once for an owner whose beat has just come, or is missing already: without a pause this would spin.
-      else await Promise.all([directory.awaitBeat(location.record, left), setTimeout(PAUSE)])
+      else {
+        hold.since ??= performance.now()
+        await Promise.all([directory.awaitBeat(location.record, left), setTimeout(PAUSE)])
+      }
     }
   }
 

@@ -13,6 +13,7 @@ const KINDS: Record<EventKind, true> = {
   'session.handed_over': true,
   'request.done': true,
   'request.refused': true,
+  'request.held': true,
   'forward.done': true,
   'directory.lost': true,
   'directory.regained': true,

@@ -57,6 +57,8 @@ export interface EventKinds {
     readonly tool?: string
     readonly durationMs: number
   }
+  /** A request was held, since the owner of its session did not answer: until another node had it, or it was given up. */
+  'request.held': OfSession & { readonly durationMs: number }
   /** Another node, at the url `to`, was given a request to answer. `method`, `tool`: as of `request.refused`; none: a stream, a DELETE or an answer. */
   'forward.done': OfEndpoint & {
     readonly session?: string

@@ -8,7 +8,10 @@ import { startApp } from '../fixtures/app.ts'
 import type { LogLine, StartedApp } from '../fixtures/app.ts'
 import { startCluster } from '../fixtures/cluster.ts'
 import { call, initialize, inSession, open, send } from '../fixtures/http.ts'
-import { startRedis } from '../fixtures/redis.ts'
+import { freePort } from '../fixtures/free-port.ts'
+import { startNodeProcess } from '../fixtures/node-process.ts'
+import { randomPrefix } from '../fixtures/redis-node.ts'
+import { connect, startRedis } from '../fixtures/redis.ts'
 import { until } from '../fixtures/until.ts'
 
 const INFO = 30
@@ -117,6 +120,24 @@ t.test('calls and what is passed on are events, and cost the log nothing', async
   t.match(done.at(-1), { method: 'tools/call', outcome: /error/ })
   t.notOk('tool' in done.at(-1), 'a name that no tool can have')
   t.strictSame([a, b].flatMap(app => lines(app, 'request.done')), [])
+})
+
+t.test('a request that waits for the heartbeat of a dead node to end is held', async t => {
+  const redis = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const node = async (id: string) => ({ id, url: `http://127.0.0.1:${await freePort()}`, heartbeat: 500 })
+  const a = await startNodeProcess(t, { redis: redis.url, keyPrefix, orphan: 'adopt', node: await node('a') })
+  const b = await startApp(t, { redis: connect(t, redis), keyPrefix, orphan: 'adopt', node: await node('b') })
+  await until('b knows of a', async () => (await b.app.mcpSessions.nodes().catch(() => [])).length === 2)
+  const id = await open(a.url)
+  const held = heard(t, 'request.held')
+  a.kill()
+  await a.ended
+  t.equal((await inSession(b.url, id, call('count'))).status, 200)
+  t.match(held, [{ event: 'request.held', node: 'b', session: sessionName(id), endpoint: 'default', durationMs: Number }])
+  t.equal(held.length, 1)
+  t.equal((await inSession(b.url, id, call('count'))).status, 200)
+  t.equal(held.length, 1, 'nobody waits for a node that lives')
 })
 
 t.test('an outage of the directory is an event with its length', async t => {

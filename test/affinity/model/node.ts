@@ -117,6 +117,8 @@ export class ModelNode implements Process {
     const underWay = { calls: new UnderWay(), streams: new UnderWay() }
     const hops = new Hops({ endpoint: DEFAULT_ENDPOINT, forwarder, counters: this.counters, events, underWay, lastWords: () => '' })
     this.#affinity = new Affinity({
+      endpoint: DEFAULT_ENDPOINT,
+      events,
       policies: { misroute: 'forward', orphan: 'adopt' },
       sessions: this.sessions,
       directory: this.directory,
