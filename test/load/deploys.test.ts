@@ -39,9 +39,23 @@ const SERVED = full ? 2 : 10
 /** The share of requests that were forwarded while each session was served some more times. */
 async function share (cluster: LoadCluster, load: Load, dead?: Place): Promise<number> {
   const [{ ok }, before] = [await load.tally(), await counted(cluster, dead)]
-  await until('the load has gone on', async () => (await load.tally()).ok > ok + SERVED * SESSIONS)
+  await until('the load has gone on', async () => (await load.tally()).ok > ok + SERVED * SESSIONS, 120)
   const [{ ok: later }, after] = [await load.tally(), await counted(cluster, dead)]
   return (after.forwarded - before.forwarded) / (later - ok)
+}
+
+/** Waits until requests go where they belong. Each look takes as long as the load takes for it, seconds on a busy machine. */
+async function settled (t: Test, cluster: LoadCluster, load: Load, dead?: Place): Promise<void> {
+  const shares: string[] = []
+  try {
+    await until('Traefik leads all but a few where they belong', async () => {
+      const forwarded = await share(cluster, load, dead)
+      shares.push(`${(forwarded * 100).toFixed(1)} %`)
+      return forwarded <= FORWARDED
+    }, 120)
+  } finally {
+    t.comment(`forwarded: ${shares.join(', ')}`)
+  }
 }
 
 async function deploys (t: Test, way: 'restart' | 'replace', tags: number): Promise<void> {
@@ -57,7 +71,7 @@ async function deploys (t: Test, way: 'restart' | 'replace', tags: number): Prom
       t.equal(await cluster[way](place), 0, `${place.name} has ended in order`)
     }
     await load.goesOn(2)
-    await until('Traefik leads all but a few where they belong', async () => await share(cluster, load) <= FORWARDED)
+    await settled(t, cluster, load)
     const [{ moved: now }, spread] = [await load.tally(), await loads(cluster)]
     const mean = SESSIONS / spread.length
     t.comment(`deploy ${deploy}: ${((now - moved) / SESSIONS).toFixed(2)} moves a session; sessions ${spread.join(', ')}, max/mean ${(Math.max(...spread) / mean).toFixed(2)}; ${(await raw.hkeys(keys.tags)).filter(tag => !tag.startsWith('/')).length} tags`)
@@ -77,7 +91,7 @@ t.test('nodes that are killed', async t => {
     await load.goesOn()
     deaths.push(await cluster.kill(place))
     await load.goesOn()
-    await until('Traefik leads all but a few where they belong', async () => await share(cluster, load, place) <= FORWARDED)
+    await settled(t, cluster, load, place)
     await cluster.revive(place)
   }
   interrupted(t, await load.stop(), deaths)
