@@ -1,4 +1,4 @@
-// Makes sure that what the tests start is there: `node scripts/provision.mjs [redis] [traefik] [nginx] [haproxy] [promtool]`, all of them by default.
+// Makes sure that what the tests start is there: `node scripts/provision.mjs [redis] [traefik] [nginx] [haproxy] [promtool] [chromium]`, all of them by default.
 // `network`: Redis, and what makes networks of one's own.
 import { spawnSync } from 'node:child_process'
 import { installPackage } from './debian.mjs'
@@ -9,6 +9,7 @@ const SERVERS = {
   redis: { program: 'redis-server', variable: 'REDIS_SERVER_BIN', ask: '--version', package: 'redis-server', people: 'Redis 7 or newer' },
   nginx: { program: 'nginx', variable: 'NGINX_BIN', ask: '-v', package: 'nginx-light', people: 'nginx 1.22 or newer' },
   haproxy: { program: 'haproxy', variable: 'HAPROXY_BIN', ask: '-v', package: 'haproxy', people: 'HAProxy 2.6 or newer' },
+  chromium: { program: 'chromium', variable: 'CHROMIUM_BIN', ask: '--version', package: 'chromium', people: 'Chromium' },
   promtool: { program: 'promtool', variable: 'PROMTOOL_BIN', ask: '--version', package: 'prometheus', people: 'promtool of Prometheus 2.42 or newer' }
 }
 
