@@ -5,6 +5,7 @@ import { OptionError } from '../errors.ts'
 import { known, plainPath } from '../option-checks.ts'
 import { promClient } from './client.ts'
 import type { PromClient } from './client.ts'
+import { prometheus } from './prometheus.ts'
 import { read } from './read.ts'
 import { Told } from './told.ts'
 
@@ -29,8 +30,9 @@ async function plugin (app: FastifyInstance, options: McpStickyMetricsOptions): 
   const { mcpSessions } = app
 
   const before = new Set(registry.getMetricsAsArray())
-  const told = new Told({ client, registry }, mcpSessions.node.id)
-  read({ client, registry }, mcpSessions)
+  const exporter = prometheus({ client, registry })
+  const told = new Told(exporter, mcpSessions.node.id)
+  read(exporter, mcpSessions)
   const ours = registry.getMetricsAsArray().filter(metric => !before.has(metric))
 
   app.addHook('onReady', async () => told.listen(mcpSessions.endpoints))
