@@ -9,7 +9,7 @@ export interface Metric {
   /** By the conventions of OpenTelemetry, `mcp.sticky.sessions` for example; see `prometheusName`. */
   readonly name: string
   readonly kind: 'gauge' | 'counter' | 'histogram'
-  /** As OpenTelemetry writes units: `s`, `1`, or in braces what is counted. */
+  /** As OpenTelemetry writes units: `s`, or in braces what is counted. Of `1` Prometheus would make a ratio. */
   readonly unit: string
   readonly help: string
   /** As Prometheus writes them. */

@@ -33,11 +33,11 @@ export function read (exporter: Exporter, face: McpSessions): void {
   counter('mcp.sticky.refused', '{request}', 'Requests that were refused, by data.reason of the answer', ['endpoint', 'reason'], each(({ counters }) => by('reason', counters.refused)))
   counter('mcp.sticky.disbelieved', '{owner}', 'Owners that were taken for gone though something that is no proof of them answered at their url', ['endpoint'], each(({ counters }) => [[counters.disbelieved]]))
 
-  gauge('mcp.sticky.directory.up', '1', '1: the session directory answers, and takes what this node writes', [], () => [[Number(readings().directory?.up ?? true)]])
+  gauge('mcp.sticky.directory.up', '{directory}', '1: the session directory answers, and takes what this node writes', [], () => [[Number(readings().directory?.up ?? true)]])
   counter('mcp.sticky.directory.outages', '{outage}', 'How often the session directory was lost', [], () => [[readings().directory?.outages ?? 0]])
-  gauge('mcp.sticky.lease.lapsed', '1', '1: the lease of this node has lapsed, so it asks the directory before it serves its sessions', [], () => [[Number(!readings().leased)]])
+  gauge('mcp.sticky.lease.lapsed', '{lease}', '1: the lease of this node has lapsed, so it asks the directory before it serves its sessions', [], () => [[Number(!readings().leased)]])
   gauge('mcp.sticky.nodes', '{node}', 'Live nodes of the cluster, as this one knows it; none while it cannot know', ['state'], () => nodes(face))
-  gauge('mcp.sticky.node.info', '1', 'What this node is of: the version of fastify-mcp-sticky, and the format by which versions know each other', ['version', 'format'], () => [[1, info]])
+  gauge('mcp.sticky.node.info', '{node}', 'What this node is of: the version of fastify-mcp-sticky, and the format by which versions know each other', ['version', 'format'], () => [[1, info]])
   counter('mcp.sticky.owner_cache.requests', '{request}', 'Look-ups of sessions of other nodes, by whether the owner was remembered', ['result'], () => by('result', readings().directory?.owners ?? { hit: 0, miss: 0 }))
 }
 

@@ -5,7 +5,7 @@ t.test('names in Prometheus have the unit and, of counters, that they are one', 
   for (const [name, kind, unit, told] of [
     ['mcp.sticky.sessions', 'gauge', '{session}', 'mcp_sticky_sessions'],
     ['mcp.sticky.sessions_opened', 'counter', '{session}', 'mcp_sticky_sessions_opened_total'],
-    ['mcp.sticky.directory.up', 'gauge', '1', 'mcp_sticky_directory_up'],
+    ['mcp.sticky.directory.up', 'gauge', '{directory}', 'mcp_sticky_directory_up'],
     ['mcp.server.operation.duration', 'histogram', 's', 'mcp_server_operation_duration_seconds']
   ] as const) t.equal(prometheusName({ name, kind, unit }), told)
 })
