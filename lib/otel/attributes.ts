@@ -10,28 +10,21 @@ const NAME = /^[\w./-]{1,128}$/
 /** What spans are told of a message of JSON-RPC. */
 export interface Asked {
   method: string
-  /** The tool or the prompt. */
-  target: string | undefined
-  attributes: Attributes
+  tool: string | undefined
+  prompt: string | undefined
+  id: string | undefined
 }
 
-/** What a message asks for, by the names of MCP's conventions for OpenTelemetry. No argument, no uri. */
+/** What a message asks for: no argument, no uri. */
 export function askedOf (message: object | undefined): Asked {
   const { method = OTHER, tool } = askedFor(message)
   const { id, params } = (message ?? {}) as { id?: unknown, params?: { name?: unknown } | null }
   const name = method === 'prompts/get' ? params?.name : undefined
-  const prompt = typeof name === 'string' && NAME.test(name) ? name : undefined
   return {
     method,
-    target: tool ?? prompt,
-    attributes: {
-      'mcp.method.name': method,
-      'gen_ai.tool.name': tool,
-      'gen_ai.prompt.name': prompt,
-      'jsonrpc.request.id': id === undefined || id === null ? undefined : short(String(id), ID),
-      'network.transport': 'tcp',
-      'network.protocol.name': 'http'
-    }
+    tool,
+    prompt: typeof name === 'string' && NAME.test(name) ? name : undefined,
+    id: id === undefined || id === null ? undefined : short(String(id), ID)
   }
 }
 

@@ -1,9 +1,10 @@
-import type { Attributes, Context, Link, Span, SpanContext, SpanKind, TracerProvider } from '@opentelemetry/api'
+import type { Attributes, Context, Span, SpanContext, SpanKind, TracerProvider } from '@opentelemetry/api'
 import type { CallEnd, Traced, Tracer } from '../events/tracing.ts'
 import { Few } from '../metrics/few.ts'
 import { version } from '../version.ts'
 import type { Api } from './api.ts'
 import { askedOf, serverOf, short } from './attributes.ts'
+import type { Asked } from './attributes.ts'
 import { originOf } from './origin.ts'
 import { hopField } from './trace-context.ts'
 
@@ -16,8 +17,9 @@ interface Beginning {
   endpoint: string
   session: string | undefined
   message: object | undefined
+  asked?: Asked
   passedOn?: string | undefined
-  attributes: Attributes
+  attributes?: Attributes
 }
 
 interface Begun { span: Span, context: Context }
@@ -39,10 +41,23 @@ export function tracerOf (api: Api, provider: TracerProvider, node: string): Tra
     return known.known(name) === name ? name : method
   }
 
-  function begin ({ name, kind, endpoint, session, message, passedOn, attributes }: Beginning): Begun {
-    const { context, links }: { context: Context, links: Link[] } = originOf(api, message, passedOn)
-    const own = { 'mcp.sticky.node': node, 'mcp.sticky.endpoint': endpoint, 'mcp.session.id': session }
-    const span = tracer.startSpan(name, { kind, links, attributes: { ...attributes, ...own } }, context)
+  function begin ({ name, kind, endpoint, session, message, asked, passedOn, attributes }: Beginning): Begun {
+    const { context, links } = originOf(api, message, passedOn)
+    // In one piece: objects with such keys are slow to put together.
+    const common = {
+      'mcp.method.name': asked?.method,
+      'gen_ai.operation.name': kind === SpanKind.SERVER && asked?.method === 'tools/call' ? 'execute_tool' : undefined,
+      'gen_ai.tool.name': asked?.tool,
+      'gen_ai.prompt.name': asked?.prompt,
+      'jsonrpc.request.id': asked?.id,
+      'network.transport': asked && 'tcp',
+      'network.protocol.name': asked && 'http',
+      'mcp.session.id': session,
+      'mcp.sticky.node': node,
+      'mcp.sticky.endpoint': endpoint
+    }
+    const span = tracer.startSpan(name, { kind, links, attributes: common }, context)
+    if (attributes !== undefined) span.setAttributes(attributes)
     return { span, context: trace.setSpan(context, span) }
   }
 
@@ -64,10 +79,10 @@ export function tracerOf (api: Api, provider: TracerProvider, node: string): Tra
 
   return {
     call ({ endpoint, session, request, passedOn }) {
-      const { method, target, attributes } = askedOf(request)
-      const execution = method === 'tools/call' && { 'gen_ai.operation.name': 'execute_tool' }
-      const beginning = { name: nameOf(method, target), kind: SpanKind.SERVER, endpoint, session, message: request, passedOn, attributes: { ...attributes, ...execution } }
-      return traced(() => begin(beginning), (span, end: CallEnd) => {
+      const asked = askedOf(request)
+      const { method, tool, prompt } = asked
+      const target = tool ?? prompt
+      return traced(() => begin({ name: nameOf(method, target), kind: SpanKind.SERVER, endpoint, session, message: request, asked, passedOn }), (span, end: CallEnd) => {
         span.setAttribute('mcp.protocol.version', end.protocolVersion)
         if (end.error !== undefined) span.setAttribute('rpc.response.status_code', String(end.error.code))
         const failure = failureOf(end)
@@ -78,9 +93,9 @@ export function tracerOf (api: Api, provider: TracerProvider, node: string): Tra
     },
 
     hop ({ endpoint, session, message, to }) {
-      const { method, target, attributes } = askedOf(message)
-      const beginning = { name: `forward ${nameOf(method, target)}`, kind: SpanKind.CLIENT, endpoint, session, message }
-      const hop = traced(() => begin({ ...beginning, attributes: { ...attributes, ...serverOf(to) } }), (span, { outcome, error }: { outcome: string, error?: Error | undefined }) => {
+      const asked = askedOf(message)
+      const name = `forward ${nameOf(asked.method, asked.tool ?? asked.prompt)}`
+      const hop = traced(() => begin({ name, kind: SpanKind.CLIENT, endpoint, session, message, asked, attributes: serverOf(to) }), (span, { outcome, error }: { outcome: string, error?: Error | undefined }) => {
         span.setAttribute('mcp.sticky.outcome', outcome)
         // An answer that the owner has broken off was passed on as far as it went.
         if (error !== undefined) fail(span, { type: outcome === 'answered' ? 'lost' : outcome, text: error.message })
