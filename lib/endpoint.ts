@@ -61,7 +61,7 @@ export async function addEndpoint (app: FastifyInstance, node: StickyNode, optio
     counters,
     log
   })
-  const adoption = policies.orphan === 'adopt' ? new Adoption({ endpoint: name, sessions, directory, owners: owners!, heirs: node.heirs, lives: node.lives }) : undefined
+  const adoption = policies.orphan === 'adopt' ? new Adoption({ endpoint: name, sessions, directory, owners: owners!, heirs: node.heirs, lives: node.lives, events }) : undefined
   const hops = new Hops({ endpoint: name, forwarder, frozenOwners: node.frozenOwners, counters, events, underWay: node.underWay, challenged: resource?.challenged, lastWords: ownerLost })
   const delegation = new Delegation({ endpoint: name, hops, directory, node: identity })
   const eras = new Eras({ endpoint: name, hops, directory, node: identity })

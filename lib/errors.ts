@@ -6,7 +6,7 @@ export const OptionError = createError<[string, string]>('MCP_STICKY_ERR_OPTION'
 export const PolicyUnavailableError = createError<[string, string]>('MCP_STICKY_ERR_POLICY_UNAVAILABLE', 'option `%s` %s', 500)
 /** Another live node has this node's id or url. */
 export const NodeDuplicateError = createError<[string]>('MCP_STICKY_ERR_NODE_DUPLICATE', '%s', 500)
-/** An endpoint of this name, or at this path, is registered already on the same application. */
+/** An endpoint of this name, or at this path, is registered already on the same application; or mcpStickyOtel is. */
 export const AlreadyRegisteredError = createError<[string]>('MCP_STICKY_ERR_ALREADY_REGISTERED', '%s', 500)
 /** The session directory cannot be reached, or what it says is not evidence yet. */
 export class DirectoryUnavailableError extends createError<[string]>('MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE', 'the session directory cannot be reached: %s', 503) {

@@ -19,6 +19,7 @@ import { DEFAULT_ENDPOINT } from './endpoint-name.ts'
 import { OptionError } from './errors.ts'
 import { NodeEvents } from './events/events.ts'
 import { Lives } from './events/lives.ts'
+import { tracingOf } from './events/tracing.ts'
 import { ENDPOINT, PROOF } from './http/between-nodes.ts'
 import { onReceived } from './http/internal-paths.ts'
 import { addOpsListener } from './http/ops-listener.ts'
@@ -111,7 +112,7 @@ export class StickyNode {
     this.policies = choosePolicies(settings, this.client !== undefined)
     this.first = { ...settings, misroute: this.policies.misroute }
     const node = this.identity = newIdentity({ ...settings.node, endpoints: {} })
-    const events = this.events = new NodeEvents({ node: node.id, log })
+    const events = this.events = new NodeEvents({ node: node.id, log, tracing: tracingOf(app.server) })
     const proofs = this.proofs = new Proofs(node.incarnation)
     const directory = this.directory = this.#chooseDirectory(app)
     const lives = this.lives = new Lives({ node: node.id, events, trails: directory.trails })

@@ -12,6 +12,11 @@ import mcpSticky, { InsufficientScopeError, redisEventStore } from '../lib/index
 import { redisKeys } from '../lib/redis/keys.ts'
 import { newCounters } from '../lib/counters.ts'
 import { mcpStickyMetrics } from '../lib/metrics/index.ts'
+import type { Exporter, Metric } from '../lib/metrics/metric.ts'
+import { read as readMetrics } from '../lib/metrics/read.ts'
+import { Told } from '../lib/metrics/told.ts'
+import { mcpStickyOtel } from '../lib/otel/index.ts'
+import { attributeOf } from '../lib/otel/meters.ts'
 import { ownerLost, REASONS, refuser } from '../lib/routes/answers/refusal.ts'
 import { PREFIX } from '../lib/stateless/param-headers.ts'
 import { dynamicConfiguration } from '../lib/traefik/index.ts'
@@ -232,6 +237,26 @@ t.test('every metric is in metrics.md as it is, every option and alert too, and 
   const options = rows(text.split('## ')[0]!).map(([option]) => bare(option))
   const refused = await Promise.resolve(app.register(mcpStickyMetrics, { nonsense: 1 } as any)).then(() => undefined, error => error)
   t.strictSame(options.sort(), optionsOf(refused).sort())
+})
+
+t.test('every metric, attribute and option is in opentelemetry.md, and nothing else', async t => {
+  const text = read('docs/opentelemetry.md')
+  const metrics: Metric[] = []
+  const exporter: Exporter = { read: metric => { metrics.push(metric) }, measure: metric => { metrics.push(metric); return () => {} } }
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(mcpSticky, { createServer })
+  t.ok(new Told(exporter, 'here'))
+  readMetrics(exporter, app.mcpSessions)
+  const kinds = { gauge: 'observable gauge', counter: 'observable counter', histogram: 'histogram' }
+  const written = rows(section(text, 'Metrics')).map(([name, kind, unit, attributes]) => [bare(name), kind, bare(unit), code(attributes!).join()])
+  t.strictSame(written.sort(), metrics.map(({ name, kind, unit, labels }) => [name, kinds[kind], unit, labels.map(attributeOf).join()]).sort())
+  const [, ...attributes] = section(text, 'Spans').split('| attribute |')
+  const told = rows(`| attribute |${attributes.join()}`).flatMap(([names]) => code(names!))
+  const made = ['attributes', 'tracer'].flatMap(name => [...read(`lib/otel/${name}.ts`).matchAll(/'((?:mcp|gen_ai|rpc|jsonrpc|error|network|server)\.[\w.]+)'/g)].map(([, attribute]) => attribute!))
+  t.strictSame(told.sort(), [...new Set(made)].sort())
+  const refused = await Promise.resolve(app.register(mcpStickyOtel, { nonsense: 1 } as any)).then(() => undefined, error => error)
+  t.strictSame(rows(text.split('## ')[0]!).map(([option]) => bare(option)).sort(), optionsOf(refused).sort())
 })
 
 type Reason = typeof REASONS[number]

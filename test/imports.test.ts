@@ -38,6 +38,7 @@ const allowed: Record<string, string[]> = {
   cli: ['redis', 'directory', 'traefik', ...leaves],
   traefik: ['sessions', 'directory', 'http', ...leaves],
   metrics: ['sessions', 'events', 'http', ...leaves],
+  otel: ['metrics', 'sessions', 'events', ...leaves],
   'options.ts': ['redis', 'sessions', 'transport', 'security'],
   'settings.ts': ['options.ts', 'transport', ...leaves],
   'node-options.ts': ['options.ts', 'settings.ts', ...leaves],

@@ -38,6 +38,8 @@ export const PROVEN_BY: Readonly<Record<string, readonly string[]>> = {
 
   'metrics/client.ts': ['packed.test.ts'],
 
+  'otel/api.ts': ['packed.test.ts'],
+
   'redis/client.ts': ['redis/link/connections.test.ts', 'redis/link/link.test.ts'],
   'redis/clearing/removals.ts': ['redis/former-owners.test.ts', 'redis/trouble.test.ts'],
   'redis/events/event-log.ts': ['redis/events/event-store.test.ts'],
@@ -102,6 +104,8 @@ export const BEHAVIOURS: Readonly<Record<string, string>> = {
   'affinity/model.test.ts': 'three nodes in random trouble, under the eyes of a model',
 
   'metrics/ops.test.ts': 'the dashboard and the alerts ask for what there is',
+
+  'otel/cluster.test.ts': 'spans across nodes: calls that are passed on, sessions that move',
 
   'redis/acl.test.ts': 'what a node must be allowed to do',
   'redis/clients.test.ts': 'clients of ioredis, however they are set',

@@ -97,6 +97,16 @@ t.test('metrics want prom-client, and say so', async t => {
   t.match(stdout, new RegExp(`^mcp_sticky_node_info\\{version="${own}"`, 'm'))
 })
 
+t.test('OpenTelemetry wants its api, and says so', async t => {
+  const registers = "import fastify from 'fastify'; import mcpSticky from 'fastify-mcp-sticky'; import mcpStickyOtel from 'fastify-mcp-sticky/otel'; const app = fastify(); await app.register(mcpSticky, { createServer () {} }); await app.register(mcpStickyOtel)"
+  // It has come with prom-client.
+  rmSync(join(folder, 'node_modules/@opentelemetry'), { recursive: true, force: true })
+  await t.rejects(run(process.execPath, ['--input-type=module', '-e', registers], { cwd: folder }), { message: /fastify-mcp-sticky\/otel needs the package @opentelemetry\/api, which is not installed/ })
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', `@opentelemetry/api@${installed('@opentelemetry/api')}`], { cwd: folder })
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', `${registers}; await app.ready(); console.log('registered'); await app.close()`], { cwd: folder })
+  t.equal(stdout.trim(), 'registered')
+})
+
 t.test('TypeScript', async t => {
   t.equal(compile(['typed-esm.mts', 'typed-common.cts']), '', 'compiles')
   t.test('as ESM', t => serves(t, 'typed-esm.mjs'))

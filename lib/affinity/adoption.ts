@@ -1,3 +1,4 @@
+import type { Events } from '../events/events.ts'
 import type { Lives } from '../events/lives.ts'
 import { AdoptionFailedError } from '../errors.ts'
 import type { SessionDirectory } from '../directory/directory.ts'
@@ -7,6 +8,7 @@ import type { Arrival } from '../sessions/arrival.ts'
 import type { Incoming } from '../sessions/incoming.ts'
 import type { LocalSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import { sessionName } from '../session-id.ts'
 import { Limiter } from '../bounds/limiter.ts'
 import type { Owners, Standing } from './evidence/owners.ts'
 import { orNothing } from './heirs.ts'
@@ -44,6 +46,7 @@ export interface AdoptionParts {
   /** Where orphans go; undefined: to the node that is asked for them. */
   heirs?: Pick<Heirs, 'place'> | undefined
   lives: Lives
+  events: Pick<Events, 'tracing'>
   /** Milliseconds for createServer, the replay and onAdopt together. */
   bound?: number
 }
@@ -122,16 +125,20 @@ export class Adoption {
 
   /** Makes the session of a record that was claimed. */
   async #move (record: SessionRecord, arrival: Arrival, incoming: Incoming): Promise<Adopted> {
-    const { sessions, directory, endpoint, lives } = this.#parts
+    const { sessions, directory, endpoint, lives, events: { tracing: { tracer } } } = this.#parts
+    const span = tracer?.adoption({ endpoint, session: sessionName(record.id), from: record.node, message: incoming.message })
+    const make = (): Promise<LocalSession | undefined> => this.#inTime(arrival, sessions.adopt(record, arrival, incoming))
     const begun = performance.now()
     const facts = () => ({ id: record.id, endpoint, from: record.node, durationMs: Math.round(performance.now() - begun) })
     try {
-      const session = await this.#inTime(arrival, sessions.adopt(record, arrival, incoming))
+      const session = await (span === undefined ? make() : span.run(make))
+      span?.end({ outcome: session === undefined ? 'changed' : 'adopted' })
       if (session === undefined) return { outcome: 'changed' }
       lives.adopted(facts())
       return { outcome: 'adopted', session }
     } catch (cause) {
       const error = new AdoptionFailedError(cause instanceof Error ? cause.message : String(cause), { cause })
+      span?.end({ outcome: 'failed', error })
       lives.adoptionFailed({ ...facts(), failures: record.adoptionFailures + 1, err: cause })
       await directory.unclaim(record)
       return { outcome: 'failed', error }

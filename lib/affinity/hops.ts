@@ -74,7 +74,7 @@ export class Hops {
   async pass (incoming: Incoming, url: string, format = 0): Promise<Forwarded> {
     const { endpoint, events } = this.#parts
     const begun = events.heard('forward.done') ? performance.now() : 0
-    const forwarded = await this.#pass(incoming, url, format)
+    const forwarded = await this.#traced(incoming, url, format)
     if (begun > 0) {
       const { id, message } = incoming
       const session = typeof id === 'string' && { session: sessionName(id) }
@@ -83,11 +83,22 @@ export class Hops {
     return forwarded
   }
 
-  async #pass ({ request, reply, ids }: Incoming, url: string, format: number): Promise<Forwarded> {
+  /** Of a call, in a span of its own. */
+  async #traced (incoming: Incoming, to: string, format: number): Promise<Forwarded> {
+    const { endpoint, events: { tracing: { tracer } } } = this.#parts
+    if (tracer === undefined || incoming.ids.length === 0) return this.#pass(incoming, to, format)
+    const { id, message } = incoming
+    const hop = tracer.hop({ endpoint, session: typeof id === 'string' ? sessionName(id) : undefined, message, to })
+    const forwarded = await hop.run(() => this.#pass(incoming, to, format, hop.trace))
+    hop.end(forwarded)
+    return forwarded
+  }
+
+  async #pass ({ request, reply, ids }: Incoming, url: string, format: number, trace?: string): Promise<Forwarded> {
     const { endpoint, forwarder, frozenOwners, challenged } = this.#parts
     frozenOwners?.wake()
     const decline = (answer: AnswerHead): boolean => isBetweenNodes(answer.status) || (format >= PROVES && isStrange(answer))
-    const forwarded = await forwarder!.forward(request, reply, url, { endpoint, decline, challenged, lastWords: () => this.#parts.lastWords(ids) })
+    const forwarded = await forwarder!.forward(request, reply, url, { endpoint, trace, decline, challenged, lastWords: () => this.#parts.lastWords(ids) })
     if (forwarded.outcome !== 'declined' || forwarded.proven === true || format < PROVES || isTooLarge(forwarded)) return forwarded
     const error = new Error(`something that is no node of this cluster answered the request, with status ${forwarded.status}`)
     // A proxy in between may say that of what it has passed on.

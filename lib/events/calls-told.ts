@@ -2,9 +2,10 @@ import { sessionName } from '../session-id.ts'
 import { askedFor } from './asked-for.ts'
 import type { Events } from './events.ts'
 import type { Outcome } from './kinds.ts'
+import type { CallEnd, Traced } from './tracing.ts'
 
 /** An answer of JSON-RPC, as far as it is looked at here. */
-interface Answer { result?: { isError?: unknown } | undefined, error?: { code: number } | undefined }
+interface Answer { result?: { isError?: unknown } | undefined, error?: { code: number, message: string } | undefined }
 
 interface CallsToldParts {
   events: Events
@@ -28,23 +29,40 @@ export class CallsTold {
     return this.#parts.events.heard('request.done') ? performance.now() : 0
   }
 
+  /** The spans of calls that begin, one each; undefined where nobody traces. `exchange`: how they have come here. */
+  trace (requests: readonly object[], exchange: { readonly trace?: string | undefined }): Array<Traced<CallEnd>> | undefined {
+    const { events: { tracing: { tracer } }, endpoint } = this.#parts
+    return tracer && requests.map(request => tracer.call({ endpoint, session: this.#session, request, passedOn: exchange.trace }))
+  }
+
   /** A call that began at `begun` has ended. No answer: its session was over, or its client had left. */
-  done (begun: number, request: { method: string }, answer: object | undefined, protocolVersion: string): void {
-    const { events, endpoint, sessionId } = this.#parts
-    if (begun === 0 || !events.heard('request.done')) return
-    if (sessionId !== undefined) this.#name ??= sessionName(sessionId)
+  done (begun: number, request: { method: string }, answer: object | undefined, protocolVersion: string, span?: Traced<CallEnd>): void {
+    const { events, endpoint } = this.#parts
+    const heard = begun > 0 && events.heard('request.done')
+    if (!heard && span === undefined) return
     const { result, error } = (answer ?? {}) as Answer
+    const outcome = outcomeOf(answer, error, result)
+    span?.end({ outcome, protocolVersion, error })
+    if (!heard) return
+    const session = this.#session
     const { method = request.method, tool } = askedFor(request)
     events.emit('request.done', {
       endpoint,
-      ...this.#name !== undefined && { session: this.#name },
+      ...session !== undefined && { session },
       method,
       ...tool !== undefined && { tool },
       protocolVersion,
-      outcome: outcomeOf(answer, error, result),
+      outcome,
       ...error !== undefined && { errorCode: error.code },
       durationMs: performance.now() - begun
     })
+  }
+
+  /** The session's public name. */
+  get #session (): string | undefined {
+    const { sessionId } = this.#parts
+    if (sessionId !== undefined) this.#name ??= sessionName(sessionId)
+    return this.#name
   }
 }
 

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { channelOf } from './channels.ts'
 import { Flood } from './flood.ts'
 import type { EventKind, Facts } from './kinds.ts'
+import type { Tracing } from './tracing.ts'
 
 type Log = Pick<FastifyBaseLogger, 'debug' | 'info' | 'warn' | 'error'>
 export type Level = keyof Log
@@ -33,15 +34,19 @@ export interface Events {
   /** Whether somebody subscribes to a kind: facts that cost something to gather are gathered only then. */
   heard: (kind: EventKind) => boolean
   emit: <Kind extends EventKind>(kind: Kind, facts: Facts<Kind>, line?: Line) => void
+  /** Who makes spans of what happens. */
+  readonly tracing: Readonly<Tracing>
 }
 
 /** The events of one node. `node`: its id. */
 export class NodeEvents implements Events {
+  readonly tracing: Readonly<Tracing>
   readonly #node: string
   readonly #log: Log
   readonly #flood = new Flood((kind, more) => this.#log.info({ event: 'request.refused', node: this.#node, reason: kind, more }, `mcp requests refused: ${more} more of one reason within a second; at level debug each has its line`))
 
-  constructor ({ node, log }: { node: string, log: Log }) {
+  constructor ({ node, log, tracing = { tracer: undefined } }: { node: string, log: Log, tracing?: Tracing }) {
+    this.tracing = tracing
     this.#node = node
     this.#log = log
   }
@@ -67,4 +72,4 @@ export class NodeEvents implements Events {
 }
 
 /** Where nothing is to be told, as for parts that are tried alone. */
-export const NO_EVENTS: Events = { heard: () => false, emit: () => {} }
+export const NO_EVENTS: Events = { heard: () => false, emit: () => {}, tracing: { tracer: undefined } }

@@ -6,6 +6,8 @@ export const HOP = 'mcp-sticky-hop'
 export const ENDPOINT = 'mcp-sticky-endpoint'
 /** Carries the proof of an owner question or a hop, and of the answer to one. */
 export const PROOF = 'mcp-sticky-proof'
+/** Says of which span of another node a hop is a part: `traceparent`, then a space and `tracestate` (W3C Trace Context). Only to be believed of a hop that has proven itself. */
+export const TRACE = 'mcp-sticky-trace'
 /** Digests of the sessions that an owner question is about, with commas between them. A node of format 0 gets the id of one as `Mcp-Session-Id`. */
 export const SESSIONS = 'mcp-sticky-sessions'
 /** Set in an owner question: the sessions have no record, so the node looks whether their ends were asked for. */

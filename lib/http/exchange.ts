@@ -6,6 +6,8 @@
 export interface Exchange {
   /** False once the client has gone away. */
   readonly open: boolean
+  /** What the node that has passed the request on, and has proven itself, says of its span. */
+  readonly trace?: string | undefined
   /** Answers with a JSON body that is serialized already. Runs the application's onSend hooks. */
   json: (body: string) => void
   /** Answers 202 without a body. */

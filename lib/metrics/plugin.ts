@@ -6,6 +6,7 @@ import { opsListenerOf } from '../http/ops-listener.ts'
 import { known, plainPath } from '../option-checks.ts'
 import { promClient } from './client.ts'
 import type { PromClient } from './client.ts'
+import { prometheus } from './prometheus.ts'
 import { read } from './read.ts'
 import { Told } from './told.ts'
 
@@ -30,8 +31,9 @@ async function plugin (app: FastifyInstance, options: McpStickyMetricsOptions): 
   const { mcpSessions } = app
 
   const before = new Set(registry.getMetricsAsArray())
-  const told = new Told({ client, registry }, mcpSessions.node.id)
-  read({ client, registry }, mcpSessions)
+  const exporter = prometheus({ client, registry })
+  const told = new Told(exporter, mcpSessions.node.id)
+  read(exporter, mcpSessions)
   const ours = registry.getMetricsAsArray().filter(metric => !before.has(metric))
 
   app.addHook('onReady', async () => told.listen(mcpSessions.endpoints))

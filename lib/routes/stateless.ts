@@ -36,6 +36,7 @@ export function withoutSession (context: RouteContext, incoming: Incoming, body:
   if (asks) return otherwise()
   const id = idOf(body)
   incoming.ids = id === undefined ? [] : [id]
+  incoming.message = body as object
   eras.pass(incoming).then(found => found === undefined ? otherwise() : refuseFound(context, incoming, found)).catch(error => failed(context, incoming, 'internal', error))
 }
 

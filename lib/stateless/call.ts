@@ -1,5 +1,7 @@
+import { ServerFailedError } from '../errors.ts'
 import type { EventStream } from '../http/exchange.ts'
 import type { CallsTold } from '../events/calls-told.ts'
+import type { CallEnd, Traced } from '../events/tracing.ts'
 import { eventFrame } from '../http/frames.ts'
 import type { TransportLog } from '../http/session-log.ts'
 import { failure } from '../transport/messages.ts'
@@ -48,6 +50,7 @@ export class Call implements Asker, WaitingAnswer {
   readonly #host: CallHost
   readonly #news: number
   readonly #begun: number
+  readonly #span: Traced<CallEnd> | undefined
   #stream: EventStream | undefined
   #over = false
 
@@ -56,6 +59,7 @@ export class Call implements Asker, WaitingAnswer {
     this.#host = host
     this.#news = host.answers.news
     this.#begun = host.told.begin()
+    this.#span = host.told.trace([asked.message], asked.exchange)?.[0]
   }
 
   get request (): JsonRpcRequest { return this.asked.message }
@@ -69,10 +73,16 @@ export class Call implements Asker, WaitingAnswer {
     return { principal: principalKey, method: message.method, digest: digestOf(this.asked.params()) }
   }
 
+  /** Does something for the call, inside its span. */
+  run<T> (work: () => T): T {
+    return this.#span === undefined ? work() : this.#span.run(work)
+  }
+
   /** Hands the request to its server. */
   deliver (instance: Instance, message: JsonRpcRequest): void {
     this.instance = instance
-    instance.channel.ask(this, message, this.asked.extra)
+    if (this.#span === undefined) instance.channel.ask(this, message, this.asked.extra)
+    else this.#span.run(() => instance.channel.ask(this, message, this.asked.extra))
     // With `sse` too: what the client lacks is told by a status, while there is one.
     if (!this.#over && this.#host.responseMode !== 'json') this.#host.waits.add(this)
   }
@@ -130,6 +140,7 @@ export class Call implements Asker, WaitingAnswer {
     if (this.#over) return
     const stream = this.#stream
     this.#end()
+    this.#span?.end({ outcome: 'error', protocolVersion: REVISION, refused: reason })
     this.asked.refuse(reason, details, stream)
   }
 
@@ -137,6 +148,7 @@ export class Call implements Asker, WaitingAnswer {
   failed (error: unknown): void {
     if (this.#over) return
     this.#end()
+    this.#span?.end({ outcome: 'error', protocolVersion: REVISION, refused: error instanceof ServerFailedError ? 'server_failed' : 'internal' })
     this.asked.failed(error)
   }
 
@@ -144,7 +156,7 @@ export class Call implements Asker, WaitingAnswer {
   left (): void {
     if (this.#over) return
     this.#end()
-    this.#host.told.done(this.#begun, this.request, undefined, REVISION)
+    this.#host.told.done(this.#begun, this.request, undefined, REVISION, this.#span)
     this.instance?.channel.cancel(this)
   }
 
@@ -169,7 +181,7 @@ export class Call implements Asker, WaitingAnswer {
     }
     const stream = this.#stream ?? (this.#host.responseMode === 'sse' && this.asked.exchange.open ? this.#open() : undefined)
     this.#end()
-    this.#host.told.done(this.#begun, this.request, answer, REVISION)
+    this.#host.told.done(this.#begun, this.request, answer, REVISION, this.#span)
     if (stream === undefined) return this.asked.exchange.json(json)
     stream.write(eventFrame(json))
     stream.end()

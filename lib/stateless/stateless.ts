@@ -105,7 +105,7 @@ export class Stateless implements CallHost {
     const kept = key === undefined ? undefined : this.answers.find(key, message.id)
     if (kept !== undefined) {
       asked.exchange.json(kept)
-      return this.told.done(this.told.begin(), message, {}, REVISION)
+      return this.told.done(this.told.begin(), message, {}, REVISION, this.told.trace([message], asked.exchange)?.[0])
     }
     if (limitedBy !== undefined && !this.#quota.take(limitedBy)) return asked.refuse('call_limit', {})
     const call = new Call(asked, this)
@@ -124,7 +124,7 @@ export class Stateless implements CallHost {
     try {
       const opened = this.#opened(call, told)
       if (opened === undefined) return
-      const instance = this.#shares ? this.#servers.shared() : this.#servers.each(asked.told, message.params!['_meta'] as Record<string, unknown>)
+      const instance = this.#shares ? this.#servers.shared() : call.run(() => this.#servers.each(asked.told, message.params!['_meta'] as Record<string, unknown>))
       if (!(instance instanceof Promise)) return this.#ask(call, opened, instance)
       instance.then(instance => this.#ask(call, opened, instance)).catch(error => call.failed(error))
     } catch (error) {

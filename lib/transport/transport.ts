@@ -96,12 +96,12 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   /** The messages of one POST. Requests must have passed `idInUse`. */
   post (messages: JsonRpcMessage[], batch: boolean, exchange: Exchange, extra: MessageExtra): void {
     const requests = messages.filter(isRequest)
-    if (requests.length === 0) exchange.accepted()
-    else this.#expect(requests, batch, exchange)
+    const answer = requests.length === 0 ? undefined : this.#expect(requests, batch, exchange)
+    if (answer === undefined) exchange.accepted()
     for (const message of messages) {
       if (!('method' in message)) receiveAnswer(this, message, extra)
       else if (!('id' in message)) receiveNotification(this, message, extra)
-      else if (!this.deliver(message, this.#extraOf(message, extra))) this.#responses.fail(message.id)
+      else if (!answer!.deliver(message, this.#extraOf(message, extra))) this.#responses.fail(message.id)
     }
   }
 
@@ -222,10 +222,10 @@ export class StreamableHttpTransport implements AnswerHost, ClientMessagesHost {
   closeStream (stream: SseStream): void { this.#streams.finishPost(stream) }
 
   /** From here on these requests are in flight. */
-  #expect (requests: JsonRpcRequest[], batch: boolean, exchange: Exchange): void {
+  #expect (requests: JsonRpcRequest[], batch: boolean, exchange: Exchange): PostAnswer {
     const answer = new PostAnswer(this, exchange, requests, batch)
     for (const { id } of requests) this.calls.set(id, answer)
-    answer.begin()
+    return answer.begin()
   }
 
   /** Handlers may close the streams of a client that can resume them. */

@@ -2,6 +2,7 @@ import t from 'tap'
 import { Adoption } from '../../lib/affinity/adoption.ts'
 import type { AdoptionParts } from '../../lib/affinity/adoption.ts'
 import type { SessionRecord } from '../../lib/directory/record.ts'
+import { NO_EVENTS } from '../../lib/events/events.ts'
 import { livesTo } from '../fixtures/events.ts'
 import { keptLog } from '../fixtures/log.ts'
 
@@ -18,7 +19,7 @@ t.test('a session that arrived after its record was read is not adopted a second
     adopt: async () => { held = {}; return held }
   } as unknown as AdoptionParts['sessions']
   const directory = { claim: async () => { claims++; return 'claimed' as const }, unclaim: async () => {} }
-  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(keptLog()) })
+  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(keptLog()), events: NO_EVENTS })
   const wanted = { caller: {} } as Parameters<Adoption['adopt']>[1]
   t.match(await adoption.adopt(record, wanted, new Set()), { outcome: 'adopted' })
   t.match(await adoption.adopt(record, wanted, new Set()), { outcome: 'changed' })
@@ -38,7 +39,7 @@ t.test('a session whose end is asked for while it is adopted is looked for once 
   } as unknown as AdoptionParts['sessions']
   const directory = { claim: async () => 'claimed' as const, unclaim: async () => { throw new Error('there is nothing to give back') } }
   const log = keptLog()
-  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(log) })
+  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(log), events: NO_EVENTS })
   t.same(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1], new Set()), { outcome: 'changed' })
   t.same(came, [false])
   t.same(log.lines, [])
@@ -57,7 +58,7 @@ t.test('an application that takes for ever holds nothing up: the adoption fails,
   } as unknown as AdoptionParts['sessions']
   let unclaimed = 0
   const directory = { claim: async () => 'claimed' as const, unclaim: async () => { unclaimed++ } }
-  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(keptLog()), bound: 10 })
+  const adoption = new Adoption({ endpoint: 'default', sessions, directory, owners: { recorded: async () => ({ owner: 'gone' }) }, lives: livesTo(keptLog()), events: NO_EVENTS, bound: 10 })
   t.match(await adoption.adopt(record, { caller: {} } as Parameters<Adoption['adopt']>[1], new Set()), { outcome: 'failed', error: /longer than 10 ms/ })
   t.equal(unclaimed, 1)
   t.ok(arrival.unwanted)

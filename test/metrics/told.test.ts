@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { NodeEvents } from '../../lib/events/events.ts'
 import type { EventKinds } from '../../lib/index.ts'
+import { prometheus } from '../../lib/metrics/prometheus.ts'
 import { Told } from '../../lib/metrics/told.ts'
 import { eventsTo } from '../fixtures/events.ts'
 import { keptLog } from '../fixtures/log.ts'
@@ -17,7 +18,7 @@ const OPERATIONS = 'mcp_server_operation_duration_seconds'
 /** What is made of the events of the node `here`. */
 function setUp (t: Test) {
   const registry = new client.Registry()
-  const told = new Told({ client, registry }, 'here')
+  const told = new Told(prometheus({ client, registry }), 'here')
   told.listen(['default'])
   t.teardown(() => told.stop())
   const events = eventsTo(keptLog())

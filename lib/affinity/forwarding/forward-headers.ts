@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { DEFAULT_ENDPOINT } from '../../endpoint-name.ts'
-import { ENDPOINT, HOP, PROOF } from '../../http/between-nodes.ts'
+import { ENDPOINT, HOP, PROOF, TRACE } from '../../http/between-nodes.ts'
 
 /** Fields that speak of one connection and not of the message (RFC 9110, section 7.6.1). */
 const CONNECTION_FIELDS = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings', 'proxy-connection']
@@ -11,7 +11,7 @@ const NOT_RELAYED = new Set([...CONNECTION_FIELDS, PROOF])
  * long it is. It has no coding either: a hook has undone that, or it would not
  * have been read as JSON here.
  */
-const NOT_FORWARDED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'content-encoding', 'expect', HOP, ENDPOINT, PROOF])
+const NOT_FORWARDED = new Set([...CONNECTION_FIELDS, 'host', 'content-length', 'content-encoding', 'expect', HOP, ENDPOINT, PROOF, TRACE])
 
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
@@ -30,12 +30,15 @@ const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
  * node's place, one hop behind the proxy: with this node appended to the chain,
  * a `trustProxy` that counts hops would take the proxy for the client. A client
  * that came without a proxy is named there, lest the owner take this node for it.
+ *
+ * `trace`: what the owner is told of the span of this hop.
  */
-export function requestFields (request: FastifyRequest, tag: string, endpoint = DEFAULT_ENDPOINT): string[] {
+export function requestFields (request: FastifyRequest, tag: string, { endpoint = DEFAULT_ENDPOINT, trace }: { endpoint?: string, trace?: string | undefined } = {}): string[] {
   const headers = request.headers as Record<string, unknown>
   const fields = [HOP, tag, 'host', String(headers['host'] ?? headers[':authority'] ?? '')]
   // A node of before there were names knows no other.
   if (endpoint !== DEFAULT_ENDPOINT) fields.push(ENDPOINT, endpoint)
+  if (trace !== undefined) fields.push(TRACE, trace)
   let forwardedFor = false
   let forwardedProto = false
   for (const key in headers) {

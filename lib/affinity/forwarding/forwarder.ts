@@ -74,7 +74,7 @@ export class Forwarder {
       owner.dispatch({
         method: request.method,
         path: targetOf(request.originalUrl),
-        headers: proof === undefined ? requestFields(request, this.#tag, options.endpoint) : [PROOF, proof, ...requestFields(request, this.#tag, options.endpoint)],
+        headers: proof === undefined ? requestFields(request, this.#tag, options) : [PROOF, proof, ...requestFields(request, this.#tag, options)],
         body: request.body as Buffer | undefined ?? null
       }, relay)
     })

@@ -31,6 +31,8 @@ export interface AnswerHead {
 export interface ForwardOptions {
   /** The name of the one whose request it is. Default: the default one. */
   endpoint?: string
+  /** What the node there is told of this hop's span. */
+  trace?: string | undefined
   /** Whether the caller does not want the answer passed on. */
   decline: (answer: AnswerHead) => boolean
   /** SSE frames that end a stream which the owner broke off, unless its client can resume it; '' for none. */

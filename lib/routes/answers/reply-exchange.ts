@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply } from 'fastify'
+import { PROOF, TRACE } from '../../http/between-nodes.ts'
 import { isOpen } from '../../http/client-response.ts'
 import type { EventStream, Exchange } from '../../http/exchange.ts'
 import { PacedResponse } from '../../http/paced-response.ts'
@@ -21,6 +22,12 @@ export class ReplyExchange implements Exchange {
 
   get open (): boolean {
     return isOpen(this.#reply.raw)
+  }
+
+  /** The receipt is there by now where the hop has proven itself: anybody else may not choose whose child a span is. */
+  get trace (): string | undefined {
+    const { raw, request: { headers } } = this.#reply
+    return raw.hasHeader(PROOF) ? headers[TRACE] as string | undefined : undefined
   }
 
   json (body: string): void {

@@ -4,7 +4,7 @@ import type { Incoming } from '../../sessions/incoming.ts'
 
 /**
  * What a node that forwards a request may add to it: names and values of its
- * own fields (some 250 bytes), and of those that the application's hooks made.
+ * own fields (some 250 bytes, and 330 for the span of a hop), and of those that the application's hooks made.
  */
 const ADDED = { bytes: 1024, fields: 16 }
 /** Fields that Node's servers take when nothing else is set; they drop the rest without a word. */

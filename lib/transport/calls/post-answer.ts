@@ -1,6 +1,8 @@
 import type { CallsTold } from '../../events/calls-told.ts'
+import type { CallEnd, Traced } from '../../events/tracing.ts'
 import type { AnswerWait, WaitingAnswer } from './answer-wait.ts'
 import type { Exchange } from '../../http/exchange.ts'
+import type { MessageExtra } from '../extra.ts'
 import { cancelled } from '../messages.ts'
 import type { JsonRpcError, JsonRpcMessage, JsonRpcRequest, JsonRpcResult, RequestId } from '../messages.ts'
 import type { SseStream } from '../streams/sse-stream.ts'
@@ -17,6 +19,8 @@ export interface AnswerHost {
   openStream: (exchange: Exchange, requests: JsonRpcRequest[], keep: boolean) => SseStream
   /** The stream of a POST has carried its last response. */
   closeStream: (stream: SseStream) => void
+  /** Hands a message to the server. False: the server could not even take it. */
+  deliver: (message: JsonRpcRequest, extra: MessageExtra) => boolean
   /** A message that its client will not get. */
   dropped: (what: string) => void
 }
@@ -35,6 +39,8 @@ export class PostAnswer implements WaitingAnswer {
   readonly #requests: JsonRpcRequest[]
   readonly #batch: boolean
   readonly #begun: number
+  /** By the place of their request. */
+  readonly #spans: Array<Traced<CallEnd>> | undefined
   /** The responses of a batch so far, as JSON, by the place of their request. */
   #responses: Array<string | undefined> | undefined
   #unanswered: number
@@ -46,6 +52,7 @@ export class PostAnswer implements WaitingAnswer {
     this.#requests = requests
     this.#batch = batch
     this.#begun = host.told.begin()
+    this.#spans = host.told.trace(requests, exchange)
     this.#unanswered = requests.length
     this.initialize = requests[0]!.method === 'initialize'
   }
@@ -58,10 +65,17 @@ export class PostAnswer implements WaitingAnswer {
   }
 
   /** To be called before the requests are delivered. */
-  begin (): void {
-    if (this.initialize) return
+  begin (): this {
+    if (this.initialize) return this
     if (this.#host.responseMode === 'sse') this.#open(true)
     else if (this.#host.responseMode === 'auto') this.#host.waits.add(this)
+    return this
+  }
+
+  /** Hands one of the requests to the server, inside its span. False: the server could not even take it. */
+  deliver (request: JsonRpcRequest, extra: MessageExtra): boolean {
+    if (this.#spans === undefined) return this.#host.deliver(request, extra)
+    return this.#spans[this.#place(request.id)]!.run(() => this.#host.deliver(request, extra))
   }
 
   waited (): void {
@@ -137,7 +151,7 @@ export class PostAnswer implements WaitingAnswer {
   }
 
   #tell (id: RequestId, answer: JsonRpcResult | JsonRpcError | undefined): void {
-    if (this.#begun > 0) this.#host.told.done(this.#begun, this.request(id), answer, this.#host.protocolVersion)
+    if (this.#begun > 0 || this.#spans !== undefined) this.#host.told.done(this.#begun, this.request(id), answer, this.#host.protocolVersion, this.#spans?.[this.#place(id)])
   }
 
   #place (id: RequestId): number {

@@ -112,7 +112,7 @@ export class ModelNode implements Process {
     const owners = new Owners({ endpoint: DEFAULT_ENDPOINT, own: this.url, ask: question => this.#ask(question), life: BEATS.place * HEARTBEAT, unprovenTimeout: 60_000, counters: this.counters, log })
     const heirs = new Heirs({ node: this.identity, directory: this.directory, sessions: this.sessions, ask: url => this.#askToTake(url), log })
     this.#keeper = new TagKeeper({ node: this.identity, directory: this.directory, sessions: this.sessions, heartbeat: HEARTBEAT, idleTimeout: 1e12, log })
-    this.adoption = new Adoption({ endpoint: DEFAULT_ENDPOINT, sessions: this.sessions, directory: this.directory, owners, heirs, lives })
+    this.adoption = new Adoption({ endpoint: DEFAULT_ENDPOINT, sessions: this.sessions, directory: this.directory, owners, heirs, lives, events })
     const forwarder = { forward: (request: any, reply: any, url: string, { decline }: any) => this.#forward(request, reply, url, decline) } as unknown as Forwarder
     const underWay = { calls: new UnderWay(), streams: new UnderWay() }
     const hops = new Hops({ endpoint: DEFAULT_ENDPOINT, forwarder, counters: this.counters, events, underWay, lastWords: () => '' })
