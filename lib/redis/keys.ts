@@ -20,6 +20,8 @@ export interface Keys {
   events: (id: string) => string
   /** Hash: what became of the session of this public name, JSON. */
   trail: (name: string) => string
+  /** Hash: what each node saw of the others when it was last asked to look, JSON. */
+  looks: string
   /** String: the id of the node that sweeps. */
   sweeper: string
   /** String: what the nodes prove themselves to each other with. */
@@ -38,6 +40,7 @@ export function redisKeys (prefix: string): Keys {
     nodes: `${prefix}nodes`,
     events: id => `${prefix}events:${id}`,
     trail: name => `${prefix}trail:${name}`,
+    looks: `${prefix}looks`,
     sweeper: `${prefix}sweeper`,
     secret: `${prefix}secret`
   }

@@ -13,7 +13,7 @@ import { RecordKeeper, type Reclaimed } from './keeping/record-keeper.ts'
 import { warnOfEviction } from './link/eviction.ts'
 import { orUnavailable, unavailable } from './link/unavailable.ts'
 import type { RedisTrails } from './keeping/trails.ts'
-import { isDrainEntry } from './nodes/close-set.ts'
+import { isRequest } from './nodes/close-set.ts'
 import type { Load } from './nodes/loads.ts'
 import type { NodeState } from './nodes/node-state.ts'
 import { OwnKeys } from './nodes/own-keys.ts'
@@ -168,7 +168,7 @@ class RedisDirectory implements SessionDirectory {
 
   async closing (): Promise<string[]> {
     let ids: string[] = []
-    await within(CLOSING_BOUND, this.#parts.closeSet.tryRead().then(read => { ids = (read ?? []).filter(id => !isDrainEntry(id)) }))
+    await within(CLOSING_BOUND, this.#parts.closeSet.tryRead().then(read => { ids = (read ?? []).filter(id => !isRequest(id)) }))
     return ids
   }
 

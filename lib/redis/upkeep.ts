@@ -9,10 +9,12 @@ import type { RecordKeeper } from './keeping/record-keeper.ts'
 import type { Log } from './link/availability.ts'
 import type { RedisTrails } from './keeping/trails.ts'
 import type { Link } from './link/link.ts'
-import { drainEntry, isDrainEntry } from './nodes/close-set.ts'
+import type { Keys } from './keys.ts'
+import { drainEntry, isDrainEntry, lookToken } from './nodes/close-set.ts'
 import type { CloseSet } from './nodes/close-set.ts'
 import type { Doubt } from '../shared-directory/doubt.ts'
 import { Heartbeat } from './nodes/heartbeat.ts'
+import { writeLook } from './nodes/looks.ts'
 import type { Loads } from './nodes/loads.ts'
 import type { NodeRegistry } from './nodes/node-registry.ts'
 import type { NodeState, Report } from './nodes/node-state.ts'
@@ -20,6 +22,7 @@ import type { OwnKeys } from './nodes/own-keys.ts'
 
 interface UpkeepParts {
   link: Link
+  keys: Keys
   node: NodeIdentity
   local: LocalNode
   registry: NodeRegistry
@@ -148,7 +151,9 @@ export class Upkeep {
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
     const { node: { epoch }, local, keeper, removals, doubt } = this.#parts
     for (const entry of closed) {
-      if (!isDrainEntry(entry)) this.endClosed(entry)
+      const token = lookToken(entry)
+      if (token !== undefined) this.#look(token).catch(err => this.#parts.failures.failed(err))
+      else if (!isDrainEntry(entry)) this.endClosed(entry)
       else if (entry === drainEntry(epoch)) local.drainAsked()
     }
     if (epoch !== this.#epoch) {
@@ -158,6 +163,13 @@ export class Upkeep {
     if (!gone) return removals.beaten()
     doubt.raise()
     this.recheck()
+  }
+
+  /** Somebody asked what this node sees of the others. */
+  async #look (token: string): Promise<void> {
+    const { link, keys, local, node: { id } } = this.#parts
+    const look = await local.look?.()
+    if (look !== undefined) await writeLook(link, keys, id, token, look)
   }
 
   #superseded ({ epoch }: NodeState, err: Error): void {

@@ -19,6 +19,24 @@ export function isDrainEntry (entry: string): boolean {
   return entry.startsWith(DRAIN)
 }
 
+/** What is no id of a session either. */
+const LOOK = '*look '
+
+/** The entry that asks a node to look at the others. `token`: by which who asked knows the answer. */
+export function lookEntry (token: string): string {
+  return LOOK + token
+}
+
+/** The token of an entry that asks a node to look. */
+export function lookToken (entry: string): string | undefined {
+  return entry.startsWith(LOOK) ? entry.slice(LOOK.length) : undefined
+}
+
+/** Whether an entry asks for something else than a session's end. */
+export function isRequest (entry: string): boolean {
+  return isDrainEntry(entry) || lookToken(entry) !== undefined
+}
+
 /** A node's close set: ids of sessions that somebody asked to end, on another node. */
 export class CloseSet {
   readonly #link: Link
