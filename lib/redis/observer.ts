@@ -28,7 +28,7 @@ const AGAIN = 100
 const LOOKING = 8000
 
 /** A live node, and what it answered when it was asked to look at the others; nothing, in time or at all, where it is older than the question. */
-export interface LookedNode extends Pick<NodeState, 'id' | 'url' | 'format' | 'heartbeat' | 'options'> {
+export interface LookedNode extends Pick<NodeState, 'id' | 'url' | 'format' | 'heartbeat' | 'options' | 'stateless'> {
   answered: Answered | undefined
 }
 
@@ -89,7 +89,7 @@ export async function observe ({ client, keyPrefix }: { client: RedisClient, key
       for (;;) {
         const answers = await orUnavailable(readAnswers(link, keys, unreadable, token))
         if (nodes.every(({ id }) => answers.has(id)) || performance.now() > end) {
-          return nodes.map(({ id, url, format, heartbeat, options }) => ({ id, url, format, heartbeat, options, answered: answers.get(id) }))
+          return nodes.map(({ id, url, format, heartbeat, options, stateless }) => ({ id, url, format, heartbeat, options, ...stateless && { stateless }, answered: answers.get(id) }))
         }
         await delay(AGAIN)
       }

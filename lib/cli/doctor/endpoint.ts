@@ -52,6 +52,8 @@ export class Endpoint {
   session: string | undefined
   /** Whether a request finds it each time; undefined: that is not known. */
   steady: boolean | undefined
+  /** A node has answered initialize. */
+  ours = false
   /** It answers 401 to the caller. */
   shut = false
   readonly #headers: Headers

@@ -56,13 +56,16 @@ export const nodeUrls: Check<Inside> = {
 export const nodeOptions: Check<Inside> = {
   name: 'node-options',
   bound: () => BOUND,
-  why: 'No node can count on another that has another policy, path or heartbeat: it depends on the node that is asked what becomes of a session.',
-  cure: { nodes: 'misroute, orphan, node.heartbeat, path and eventStore the same on all nodes; restart those that differ' },
+  why: 'No node can count on another that has another policy, path or heartbeat: it depends on the node that is asked what becomes of a session. While stateless differs, no client hears of calls without sessions.',
+  cure: { nodes: 'misroute, orphan, node.heartbeat, path, eventStore and stateless the same on all nodes; restart those that differ' },
   async run (inside) {
     const nodes = await inside.nodes()
     const names = [...new Set(nodes.flatMap(({ options }) => Object.keys(options)))] as Array<keyof LookedNode['options']>
-    const different = names.flatMap(name => spread(nodes, ({ options }) => options[name] === undefined ? undefined : String(options[name]), name))
-    return different.length > 0 ? failed(different.join('; ')) : ok(`${names.length} options, the same on all`)
+    const different = [
+      ...names.flatMap(name => spread(nodes, ({ options }) => options[name] === undefined ? undefined : String(options[name]), name)),
+      ...spread(nodes, ({ stateless = [] }) => [...stateless].sort().join(' ') || 'none', 'stateless')
+    ]
+    return different.length > 0 ? failed(different.join('; ')) : ok(`${names.length + 1} options, the same on all`)
   }
 }
 

@@ -32,7 +32,9 @@ export const session: Check<Endpoint> = {
       endpoint.shut = true
       return skipped('initialize was answered 401: give a token, --header \'authorization: Bearer …\'')
     }
-    if (answer.status !== 200) return failed(`initialize was answered ${words(answer)}`)
+    endpoint.ours = answer.status === 200 || answer.reason !== undefined
+    const { location } = answer.headers
+    if (answer.status !== 200) return failed(`initialize was answered ${words(answer)}${location === undefined ? '' : `, to go to ${String(location)}: clients need not follow`}`)
     if (answer.id === undefined) return failed('initialize was answered 200, without Mcp-Session-Id')
     endpoint.session = answer.id
     await endpoint.inSession({ body: { jsonrpc: '2.0', method: 'notifications/initialized' }, signal })
@@ -88,7 +90,7 @@ export const pingsWithCookies: Check<Endpoint> = {
 
 export const staleIds: Check<Endpoint> = {
   name: 'stale-ids',
-  skip: ({ shut }) => shut ? 'the endpoint answers 401' : undefined,
+  skip: ({ shut, ours }) => shut ? 'the endpoint answers 401' : ours ? undefined : 'no node has answered initialize',
   bound: () => 40_000,
   why: 'A client opens a new session when it gets 404 for its id. Where the proxy answers in our place, with 404 of its own or a 5xx, clients fail or ask for ever.',
   cure: {
@@ -125,6 +127,7 @@ async function settled (signal: AbortSignal, ask: () => Promise<Answer>): Promis
 export const deletes: Check<Endpoint> = {
   name: 'delete',
   skip: withoutSession,
+  bound: () => 40_000,
   why: 'DELETE ends a session. Where it does not pass, sessions stay until nobody has used them for session.idleTimeout, and count against the limits.',
   cure: {
     Traefik: 'Method(`DELETE`) in the rule of the routers, if they name methods at all',
@@ -134,9 +137,9 @@ export const deletes: Check<Endpoint> = {
   },
   async run (endpoint, signal) {
     const id = endpoint.session!
-    const answer = await endpoint.delete(id, signal)
+    const answer = await settled(signal, () => endpoint.delete(id, signal))
     if (answer.status !== 200 && answer.status !== 202) return failed(`DELETE was answered ${words(answer)}; the session is left until it is idle for long enough`)
-    const after = await endpoint.ping({ signal })
+    const after = await settled(signal, () => endpoint.ping({ signal }))
     endpoint.session = undefined
     return after.status === 404 ? ok(`${answer.status}, then 404`) : failed(`${answer.status}, and the session answers ${words(after)} afterwards`)
   }

@@ -1,5 +1,4 @@
 import { connect } from 'node:tls'
-import type { TLSSocket } from 'node:tls'
 import { isIP } from 'node:net'
 import { failed, ok } from './check.ts'
 import type { Check, Seen } from './check.ts'
@@ -27,16 +26,24 @@ export const tls: Check<Endpoint> = {
     signal.addEventListener('abort', end, { once: true })
     socket.on('error', reject)
     socket.on('secureConnect', () => {
-      resolve(judge(socket))
+      const { authorized, authorizationError: error } = socket
+      resolve(judgeCertificate({ authorized, error: String(error), until: new Date(socket.getPeerCertificate().valid_to), protocol: String(socket.getProtocol()) }))
       end()
     })
   })
 }
 
-function judge (socket: TLSSocket): Seen {
-  const until = new Date(socket.getPeerCertificate().valid_to)
+interface Certificate {
+  authorized: boolean
+  /** Why it is not. */
+  error: string
+  until: Date
+  protocol: string
+}
+
+export function judgeCertificate ({ authorized, error, until, protocol }: Certificate): Seen {
   const left = Math.floor((until.getTime() - Date.now()) / DAY)
-  if (!socket.authorized) return failed(`the certificate is not valid: ${String(socket.authorizationError)}`)
-  const saw = `${socket.getProtocol()}, the certificate is good for ${left} more days`
+  if (!authorized) return failed(`the certificate is not valid: ${error}`)
+  const saw = `${protocol}, the certificate is good for ${left} more days`
   return left < LEFT ? failed(saw) : ok(saw)
 }

@@ -77,6 +77,7 @@ t.test('a node that others do not reach at its url', async t => {
 
 t.test('options that differ', async t => {
   await finds(t, await startPatients(t, id => ({ misroute: id === 'a' ? 'forward' : 'reject' })), 'node-options', /^misroute: forward \(a\), reject \(b\)$/)
+  await finds(t, await startPatients(t, id => ({ stateless: id === 'a' && {} })), 'node-options', /^stateless: default \(a\), none \(b\)$/)
 })
 
 t.test('a node of another version, which does not answer', async t => {

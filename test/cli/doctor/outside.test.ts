@@ -3,9 +3,15 @@ import { readFileSync } from 'node:fs'
 import cors from '@fastify/cors'
 import selfsigned from 'selfsigned'
 import t from 'tap'
+import type { Seen } from '../../../lib/cli/doctor/check.ts'
+import { Endpoint } from '../../../lib/cli/doctor/endpoint.ts'
+import { longStream } from '../../../lib/cli/doctor/streams.ts'
+import { judgeCertificate } from '../../../lib/cli/doctor/tls.ts'
 import { startApp } from '../../fixtures/app.ts'
 import { freePort } from '../../fixtures/free-port.ts'
 import { statelessServer } from '../../fixtures/stateless.ts'
+import { startProxy } from './proxy.ts'
+import type { Faults } from './proxy.ts'
 import { examined, having, outside, startPatients } from './setup.ts'
 import type { Row } from './setup.ts'
 
@@ -23,6 +29,13 @@ t.test('faults of a proxy in front of two nodes that are well', async t => {
   }
 
   await fault('session', /^initialize was answered 200, without Mcp-Session-Id$/, { answer: (_status, headers) => { delete headers['mcp-session-id'] } })
+  await fault('session', /^initialize was answered 308, to go to https:\/\/elsewhere\.example\.com\/: clients need not follow$/, {
+    instead: ({ method }, response) => {
+      if (method !== 'POST') return false
+      response.writeHead(308, { location: 'https://elsewhere.example.com/' }).end()
+      return true
+    }
+  })
   await fault('stale-ids', /not our answer to POST, GET$/, { pages: true })
   await fault('delete', /^DELETE was answered 405/, {
     instead: ({ method }, response) => {
@@ -99,6 +112,26 @@ t.test('a certificate that nobody trusts: nothing else is sent there', async t =
   t.equal(having('skipped', found).length, found.rows.length - 1)
   t.match(row(found.rows, 'tls').saw, /^the certificate is not valid: /)
   t.equal(asked, 0)
+})
+
+t.test('what is said of certificates', async t => {
+  const good = { authorized: true, error: 'null', protocol: 'TLSv1.3' }
+  const days = (left: number): Date => new Date(Date.now() + left * 86_400_000 + 60_000)
+  t.match(judgeCertificate({ ...good, until: days(60) }), { verdict: 'ok', saw: 'TLSv1.3, the certificate is good for 60 more days' })
+  t.match(judgeCertificate({ ...good, until: days(13) }), { verdict: 'failed', saw: /13 more days/ })
+  t.match(judgeCertificate({ ...good, authorized: false, error: 'CERT_HAS_EXPIRED', until: days(-1) }), { verdict: 'failed', saw: 'the certificate is not valid: CERT_HAS_EXPIRED' })
+})
+
+t.test('a stream that is kept open for long, and one that a proxy ends', async t => {
+  const { nodes } = await startPatients(t)
+  const kept = async (faults: Faults): Promise<Seen> => {
+    const url = new URL(`${await startProxy(t, nodes, faults)}/mcp`)
+    const endpoint = new Endpoint({ url, headers: {}, patience: 2000, long: 1500 })
+    endpoint.session = (await endpoint.initialize()).id
+    return longStream.run(endpoint, AbortSignal.timeout(20_000))
+  }
+  t.match(await kept({}), { verdict: 'ok', saw: /^open for 1\.5 s, with \d+ signs of life$/ })
+  t.match(await kept({ ends: 500 }), { verdict: 'failed', saw: /^the stream was ended/ })
 })
 
 t.test('tokens, pages and the era without sessions, all in order', async t => {

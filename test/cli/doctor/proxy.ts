@@ -15,6 +15,8 @@ export interface Faults {
   pages?: boolean
   /** Events are kept until the answer has ended. */
   buffers?: boolean
+  /** Streams are ended after so many milliseconds. */
+  ends?: number
   /** Leads clients by a cookie of its own to the node that they were first sent to. */
   cookies?: boolean
   /** What is below /mcp-sticky/ is passed on as everything else. */
@@ -23,7 +25,7 @@ export interface Faults {
 }
 
 /** A proxy that sends requests to the nodes in turn; its origin. Ends with the test. */
-export async function startProxy (t: Test, nodes: Array<{ url: string }>, { instead, answer, pages = false, buffers = false, cookies = false, opens = false, tls }: Faults = {}): Promise<string> {
+export async function startProxy (t: Test, nodes: Array<{ url: string }>, { instead, answer, pages = false, buffers = false, ends, cookies = false, opens = false, tls }: Faults = {}): Promise<string> {
   let turn = 0
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     request.on('error', () => {})
@@ -55,6 +57,7 @@ export async function startProxy (t: Test, nodes: Array<{ url: string }>, { inst
       } else {
         response.flushHeaders()
         got.pipe(response)
+        if (ends !== undefined && String(headers['content-type']).startsWith('text/event-stream')) setTimeout(() => response.end(), ends).unref()
       }
       got.on('error', () => response.destroy())
     })

@@ -8,6 +8,9 @@ import type { RedisServer } from '../../fixtures/redis.ts'
 import { startProxy } from './proxy.ts'
 import type { Faults } from './proxy.ts'
 
+/** Short, so that tests are; a machine may stop for three of them without a node being taken for dead. */
+export const HEARTBEAT = 500
+
 export interface Row { check: string, verdict: string, saw: string, why: string, cure: Record<string, string> }
 
 export interface Examined { code: number, out: string, err: string, rows: Row[] }
@@ -29,7 +32,7 @@ export interface Patients { redis: RedisServer, keyPrefix: string, nodes: Starte
 /** Two nodes on a Redis that keeps what it is given, or is started so. */
 export async function startPatients (t: Test, options: NodeOptions | ((id: 'a' | 'b') => NodeOptions) = {}, { redis: extra = [], ...startOptions }: StartOptions & { redis?: string[] } = {}): Promise<Patients> {
   const redis = await startRedis(t, ['--appendonly', 'yes', ...extra])
-  const of = (id: 'a' | 'b'): NodeOptions => ({ stream: { keepAlive: 100 }, ...typeof options === 'function' ? options(id) : options })
+  const of = (id: 'a' | 'b'): NodeOptions => ({ node: { heartbeat: HEARTBEAT }, stream: { keepAlive: 100 }, ...typeof options === 'function' ? options(id) : options })
   const nodes = await startCluster(t, redis, ['a', 'b'], of, startOptions)
   const [key] = await connect(t, redis).keys('*members')
   return { redis, keyPrefix: key!.slice(0, -'members'.length), nodes }
