@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import querystring from 'node:querystring'
 import { durationOf, UsageError } from '../arguments.ts'
 import type { Arguments } from '../arguments.ts'
 import { closeConnection, connectTo, NoConnection } from '../connection.ts'
@@ -22,8 +23,8 @@ export const doctor: StandaloneVerb = {
 Looks whether all is well. With URL, https://mcp.example.com/mcp, from outside,
 as a client: it calls no tool, and deletes the sessions that it opens. With
 --redis (or --redis-file, or MCP_STICKY_REDIS) from inside: Redis, and what the
-nodes see of each other. Of what is not, it says why that matters and what to
-set. A run takes up to half a minute.
+nodes see of each other; without, Redis is not asked. Of what is not well it
+says why that matters and what to set. A run takes up to half a minute.
 
   --header 'NAME: VALUE'  sent with each request, a token for example; may be repeated. It is not printed
   --origin ORIGIN         looks at CORS for pages of https://app.example.com
@@ -91,6 +92,6 @@ async function reach ({ url }: Endpoint): Promise<void> {
 function passwords ({ redis }: Arguments): string[] {
   return redis.flatMap(url => {
     const { password } = new URL(url)
-    return password === '' ? [] : [password, decodeURIComponent(password)]
+    return [password, querystring.unescape(password)]
   })
 }

@@ -10,7 +10,7 @@ import { version } from '../../../lib/version.ts'
 import { startApp } from '../../fixtures/app.ts'
 import { freePort } from '../../fixtures/free-port.ts'
 import { takePlace } from '../../fixtures/members.ts'
-import { connect, startRedis } from '../../fixtures/redis.ts'
+import { connect, connectCluster, startCluster as startRedisCluster, startRedis } from '../../fixtures/redis.ts'
 import { randomPrefix } from '../../fixtures/redis-node.ts'
 import { until } from '../../fixtures/until.ts'
 import { examined, having, inside, startPatients } from './setup.ts'
@@ -56,6 +56,16 @@ t.test('a user who may not do all that nodes do; the documented one may', async 
 
   const needed = rules.filter(rule => rule.startsWith('+') && !/info|hello|client/.test(rule)).map(rule => rule.slice(1))
   t.strictSame(COMMANDS.map(command => command.split(' ')[0]).sort(), needed.sort(), 'all of the documented commands are looked at')
+})
+
+t.test('each master of a Cluster', async t => {
+  const servers = await startRedisCluster(t)
+  const keyPrefix = randomPrefix()
+  await startApp(t, { redis: connectCluster(t, servers), keyPrefix, node: { id: 'a', heartbeat: 500 } })
+  const found = await examined(['--cluster', ...servers.masters.flatMap(({ url }) => ['--redis', url]), '--key-prefix', keyPrefix])
+  t.strictSame(having('failed', found), ['redis-persistence'], found.out)
+  t.equal(found.rows.find(({ check }) => check === 'redis-persistence')!.saw, '3 of 3 servers without AOF and without a replica')
+  t.match(found.rows.find(({ check }) => check === 'node-urls'), { verdict: 'skipped', saw: 'the only node has no url' })
 })
 
 t.test('nobody under this prefix', async t => {
