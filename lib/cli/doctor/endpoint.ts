@@ -69,6 +69,9 @@ export class Endpoint {
     this.origin = origin
   }
 
+  /** The caller has given a token, or something like it. */
+  get authorized (): boolean { return this.#headers['authorization'] !== undefined }
+
   /** Names of the cookies that were set. */
   get cookies (): string[] { return [...this.#cookies.keys()] }
 

@@ -12,7 +12,7 @@ const PAUSE = 500
 
 /** Why a check that needs a session that is found each time is not made. */
 export function withoutSession ({ session, steady, shut }: Endpoint): string | undefined {
-  if (shut) return 'the endpoint answers 401: give a token, --header \'authorization: Bearer …\''
+  if (shut) return 'the endpoint answers 401'
   if (session === undefined) return 'there is no session'
   return steady === false ? 'the session is not found each time: see the pings' : undefined
 }
@@ -21,7 +21,7 @@ export const session: Check<Endpoint> = {
   name: 'session',
   why: 'A client that gets no session, or not its id, cannot go on: initialize must be answered with 200 and Mcp-Session-Id.',
   cure: {
-    nodes: 'see the log for the refusal; the option path must be what clients ask for',
+    nodes: 'see the log for the refusal; the option path must be what clients ask for; for 401, a token that the hooks of the application take',
     Traefik: 'no middleware of headers that takes Mcp-Session-Id from answers',
     nginx: 'no proxy_hide_header Mcp-Session-Id; no add_header or more_clear_headers that replaces it',
     HAProxy: 'no http-response del-header Mcp-Session-Id'
@@ -30,6 +30,7 @@ export const session: Check<Endpoint> = {
     const answer = await endpoint.initialize(undefined, { signal })
     if (answer.status === 401) {
       endpoint.shut = true
+      if (endpoint.authorized) return failed('initialize was answered 401, with the authorization of --header')
       return skipped('initialize was answered 401: give a token, --header \'authorization: Bearer …\'')
     }
     endpoint.ours = answer.status === 200 || answer.reason !== undefined

@@ -162,6 +162,9 @@ t.test('tokens, pages and the era without sessions, all in order', async t => {
 
   const elsewhere = await examined([url, ...token])
   t.match(row(elsewhere.rows, 'oauth'), { verdict: 'failed', saw: /the metadata are of http:\/\/localhost/ })
+  const wrong = await examined([here, '--header', 'authorization: Bearer wrong-token', '--patience', '2s'])
+  t.match(row(wrong.rows, 'session'), { verdict: 'failed', saw: 'initialize was answered 401, with the authorization of --header' })
+  t.notOk(wrong.out.includes('wrong-token'))
   const anonymous = await examined([here, '--patience', '2s'])
   t.match(row(anonymous.rows, 'session'), { verdict: 'skipped', saw: /401/ })
   t.strictSame(having('failed', anonymous), ['internal-paths'])
