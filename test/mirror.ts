@@ -13,7 +13,6 @@ export const PROVEN_BY: Readonly<Record<string, readonly string[]>> = {
   'node-options.ts': ['integration/endpoints.test.ts'],
   'plugin.ts': ['fastify.test.ts', 'integration/two-nodes.test.ts', 'integration/affinity.test.ts'],
 
-  'affinity/evidence/look.ts': ['cli/doctor/inside.test.ts'],
   'affinity/evidence/question.ts': ['affinity/evidence/owner-question.test.ts', 'affinity/evidence/answers.test.ts'],
   'affinity/forwarding/owner-pools.ts': ['affinity/forwarding/forwarder.test.ts'],
 

@@ -25,7 +25,7 @@ const LIFE = 30 * 24 * 3600 * 1000
 
 /** How often it is looked whether all nodes have answered, and how long a look of theirs may take, in milliseconds. */
 const AGAIN = 100
-const LOOKING = 8000
+const LOOKING = 12_000
 
 /** A live node, and what it answered when it was asked to look at the others; nothing, in time or at all, where it is older than the question. */
 export interface LookedNode extends Pick<NodeState, 'id' | 'url' | 'format' | 'heartbeat' | 'options' | 'stateless'> {

@@ -125,7 +125,7 @@ export const forwarded: Check<Inside> = {
   async run (inside, signal) {
     const { endpoint } = inside
     const before = total(await inside.nodes())
-    if (endpoint === undefined || endpoint.shut) return ok(`${before} requests since the nodes started`)
+    if (endpoint?.ours !== true) return ok(`${before} requests since the nodes started`)
     const { id } = await endpoint.initialize(undefined, { signal })
     if (id === undefined) return ok(`${before} requests since the nodes started`)
     try {
