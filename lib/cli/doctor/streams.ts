@@ -21,11 +21,15 @@ interface Watched { status: number, type: string, encoding: string, came: number
 async function watch (endpoint: Endpoint, signal: AbortSignal, time: number, enough: (came: number) => boolean): Promise<Watched> {
   const headers = { accept: 'text/event-stream', 'accept-encoding': 'gzip, deflate, br', 'mcp-session-id': endpoint.session!, 'mcp-protocol-version': '2025-11-25' }
   const begun = performance.now()
-  const late = AbortSignal.any([signal, AbortSignal.timeout(time)])
+  // Not AbortSignal.any with a timeout: Node 20 may collect that as garbage before it fires.
+  const late = new AbortController()
+  const stop = (): void => late.abort()
+  const timer = setTimeout(stop, time)
+  signal.addEventListener('abort', stop, { once: true })
   const watched: Watched = { status: 0, type: '', encoding: '', came: [], ended: false }
   let end = async (): Promise<void> => {}
   try {
-    const begin = await endpoint.begin({ method: 'GET', headers, signal: late })
+    const begin = await endpoint.begin({ method: 'GET', headers, signal: late.signal })
     end = begin.end
     const { response: { statusCode, headers: { 'content-type': type = '', 'content-encoding': encoding = '' }, body } } = begin
     Object.assign(watched, { status: statusCode, type: String(type), encoding: String(encoding) })
@@ -35,9 +39,10 @@ async function watch (endpoint: Endpoint, signal: AbortSignal, time: number, eno
     }
     watched.ended = true
   } catch (error) {
-    if (!late.aborted) watched.ended = true
-    if (watched.status === 0 && !late.aborted) throw error
+    if (!late.signal.aborted) watched.ended = true
+    if (watched.status === 0 && !late.signal.aborted) throw error
   } finally {
+    clearTimeout(timer)
     await end()
   }
   return watched
