@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { BEATS } from './beats.ts'
 import type { Adoption } from './affinity/adoption.ts'
 import { FrozenOwners } from './affinity/evidence/frozen-owners.ts'
+import { lookAt } from './affinity/evidence/look.ts'
 import { SelfCheck } from './affinity/evidence/self-check.ts'
 import { askToTake } from './affinity/evidence/take-question.ts'
 import { Forwarder } from './affinity/forwarding/forwarder.ts'
@@ -11,6 +12,7 @@ import { Heirs } from './affinity/heirs.ts'
 import type { Policies } from './affinity/misroute.ts'
 import { TagKeeper } from './affinity/tag-keeper.ts'
 import type { SessionDirectory } from './directory/directory.ts'
+import type { Look } from './directory/look.ts'
 import { memoryDirectory } from './directory/memory-directory.ts'
 import { memorySpace } from './directory/memory-space.ts'
 import { newIdentity } from './directory/node.ts'
@@ -43,6 +45,7 @@ import type { Settings } from './settings.ts'
 import { connectionsOf } from './shutdown/connections.ts'
 import { Drain } from './shutdown/drain.ts'
 import type { SessionEventStore } from './transport/mcp-server.ts'
+import { version } from './version.ts'
 
 /** How long onClose may take, for the sessions and for the directory alike. */
 const CLOSE_BOUND = 5000
@@ -127,6 +130,7 @@ export class StickyNode {
       lease: adopt ? new Lease({ node, life: BEATS.lease * heartbeat }) : undefined,
       lives,
       drainAsked: () => { this.drain.run(settings.drain).catch(err => log.error({ err }, 'the drain that an operator asked for failed')) },
+      look: () => this.#look(),
       log
     })
     const forwarder = this.forwarder = this.policies.misroute === 'forward' || adopt ? new Forwarder({ tag: node.tag, unsent: this.unsent, proofs }) : undefined
@@ -198,6 +202,12 @@ export class StickyNode {
     // Whoever makes it listen: app.listen or the application itself.
     if (app.server.listening) this.#selfCheck?.start()
     else app.server.once('listening', () => this.#selfCheck?.start())
+  }
+
+  /** What an operator is told: how this node fares with the others. */
+  async #look (): Promise<Look> {
+    const forwarded = [...this.faces.values()].reduce((sum, { counters }) => sum + counters.forwarded, 0)
+    return { version: version(), forwarded, sees: await lookAt(this.proofs, this.identity, await this.directory.nodes()) }
   }
 
   async #close (app: FastifyInstance): Promise<void> {

@@ -26,6 +26,7 @@ import { startAuthorizationServer } from './fixtures/authorization-server.ts'
 import { call, inSession, open } from './fixtures/http.ts'
 import { announcer, createServer as sessionServer } from './fixtures/session-server.ts'
 import { blocks, code, documents, exists, filesIn, fragments, links, read, rows, section } from './fixtures/documents.ts'
+import { NODES, OUTSIDE, REDIS } from '../lib/cli/doctor/checks.ts'
 import { run } from '../lib/cli/run.ts'
 import { EVENT_KINDS } from '../lib/events/channels.ts'
 import { eventsTo } from './fixtures/events.ts'
@@ -103,6 +104,14 @@ t.test('every command is in cli.md, and nothing else', async t => {
   await run(['--help'], { out: text => { usage += text }, err: () => {}, env: {} })
   const verbs = [...usage.matchAll(/^ {2}([a-z]+)(?: [A-Z]+)? {2,}/gm)].map(([, verb]) => verb!)
   t.strictSame(rows(read('docs/cli.md').split('| option of all')[0]!).map(([cell]) => code(cell!)[0]!.split(' ')[0]!).sort(), verbs.sort())
+})
+
+t.test('every check of the doctor is in doctor.md, with why and its cure as they are, and nothing else', async t => {
+  const text = read('docs/doctor.md')
+  for (const [heading, checks] of Object.entries({ 'From outside': OUTSIDE, Redis: REDIS, 'The nodes': NODES })) {
+    const written = rows(section(text, heading)).map(([check, , why, cure]) => [bare(check), why, cure])
+    t.strictSame(written, checks.map(({ name, why, cure }) => [name, why, Object.entries(cure).map(([place, what]) => `**${place}**: ${what}`).join(' <br>')]), heading)
+  }
 })
 
 t.test('every kind of event is in operations.md, and nothing else', async t => {

@@ -19,12 +19,28 @@ export const PROVEN_BY: Readonly<Record<string, readonly string[]>> = {
   'cli/arguments.ts': ['cli/run.test.ts'],
   'cli/cli.ts': ['cli/run.test.ts', 'traefik/command.test.ts'],
   'cli/connection.ts': ['cli/run.test.ts'],
+  'cli/doctor/bodies.ts': ['cli/doctor/outside.test.ts'],
+  'cli/doctor/check.ts': ['cli/doctor/examine.test.ts'],
+  'cli/doctor/checks.ts': ['cli/doctor/healthy.test.ts', 'docs.test.ts'],
+  'cli/doctor/cors.ts': ['cli/doctor/outside.test.ts'],
+  'cli/doctor/endpoint.ts': ['cli/doctor/healthy.test.ts', 'cli/doctor/outside.test.ts'],
+  'cli/doctor/internal.ts': ['cli/doctor/outside.test.ts'],
+  'cli/doctor/nodes.ts': ['cli/doctor/inside.test.ts'],
+  'cli/doctor/oauth.ts': ['cli/doctor/outside.test.ts'],
+  'cli/doctor/redis.ts': ['cli/doctor/inside.test.ts'],
+  'cli/doctor/report.ts': ['cli/doctor/examine.test.ts'],
+  'cli/doctor/revisions.ts': ['cli/doctor/outside.test.ts'],
+  'cli/doctor/session.ts': ['cli/doctor/outside.test.ts'],
+  'cli/doctor/streams.ts': ['cli/doctor/outside.test.ts', 'cli/doctor/proxies.test.ts'],
+  'cli/doctor/tls.ts': ['cli/doctor/outside.test.ts'],
   'cli/verbs/close.ts': ['cli/run.test.ts'],
+  'cli/verbs/doctor.ts': ['cli/doctor/examine.test.ts', 'cli/doctor/healthy.test.ts'],
   'cli/verbs/drain.ts': ['cli/run.test.ts'],
   'cli/verbs/nodes.ts': ['cli/run.test.ts'],
   'cli/verbs/session.ts': ['cli/run.test.ts'],
   'cli/verbs/sessions.ts': ['cli/run.test.ts'],
 
+  'directory/look.ts': ['cli/doctor/inside.test.ts'],
   'directory/find.ts': ['integration/log.test.ts', 'cli/run.test.ts'],
   'directory/trails.ts': ['directory/memory-directory.test.ts', 'redis/session-directory.test.ts'],
 
@@ -50,6 +66,7 @@ export const PROVEN_BY: Readonly<Record<string, readonly string[]>> = {
   'redis/nodes/close-set.ts': ['redis/session-directory.test.ts', 'redis/keys-lost.test.ts'],
   'redis/nodes/heartbeat.ts': ['redis/trouble.test.ts', 'redis/lease-trouble.test.ts'],
   'redis/nodes/known-nodes.ts': ['redis/nodes/node-registry.test.ts', 'redis/session-directory.test.ts'],
+  'redis/nodes/looks.ts': ['redis/observer.test.ts', 'cli/doctor/inside.test.ts'],
   'redis/nodes/older-nodes.ts': ['upgrade/format-0.test.ts', 'redis/nodes/node-registry.test.ts'],
   'redis/parts.ts': ['redis/session-directory.test.ts'],
   'redis/scripts/event-scripts.ts': ['redis/events/event-store.test.ts'],
@@ -102,6 +119,11 @@ export const BEHAVIOURS: Readonly<Record<string, string>> = {
   'types.test.ts': 'what the compiler takes of users, and what it refuses',
 
   'affinity/model.test.ts': 'three nodes in random trouble, under the eyes of a model',
+
+  'cli/doctor/healthy.test.ts': 'a cluster that is well',
+  'cli/doctor/outside.test.ts': 'each fault that clients meet, and the check that finds it',
+  'cli/doctor/proxies.test.ts': 'real proxies, as documented and as they come',
+  'cli/doctor/examine.test.ts': 'what the doctor is asked, and what it prints',
 
   'metrics/ops.test.ts': 'the dashboard and the alerts ask for what there is',
 

@@ -10,6 +10,8 @@ export type OptionTypes = Readonly<Record<string, { type: 'string' | 'boolean', 
 export interface Arguments {
   /** Where Redis is; several for a Cluster. */
   redis: string[]
+  /** Somebody has said where: it is not the default. */
+  redisGiven: boolean
   cluster: boolean
   keyPrefix: string
   /** JSON instead of a table. */
@@ -42,11 +44,12 @@ export const CONNECTION_HELP = `Redis and output:
 export function readArguments (args: string[], options: OptionTypes, names: readonly string[], env: Readonly<Record<string, string | undefined>>): Arguments {
   const { values, positionals } = parse(args, options)
   const missing = names[positionals.length]
-  if (missing !== undefined) throw new UsageError(`${missing} is missing`)
+  if (missing !== undefined && !missing.startsWith('[')) throw new UsageError(`${missing} is missing`)
   if (positionals.length > names.length) throw new UsageError(`${JSON.stringify(positionals[names.length])} is more than is asked for`)
   const { redis, 'redis-file': file, cluster = false, 'key-prefix': keyPrefix = 'mcp:', json = false, ...own } = values
   return {
     redis: redis as string[] | undefined ?? [file === undefined ? env['MCP_STICKY_REDIS'] ?? 'redis://127.0.0.1:6379' : fromFile(file as string)],
+    redisGiven: (redis ?? file ?? env['MCP_STICKY_REDIS']) !== undefined,
     cluster: cluster as boolean,
     keyPrefix: keyPrefix as string,
     json: json as boolean,

@@ -5,17 +5,18 @@ import { closeConnection, connectTo, NoConnection } from './connection.ts'
 import { CONNECTION_HELP, CONNECTION_OPTIONS, readArguments, UsageError } from './arguments.ts'
 import type { Arguments } from './arguments.ts'
 import { close } from './verbs/close.ts'
+import { doctor } from './verbs/doctor.ts'
 import { drain } from './verbs/drain.ts'
 import { events } from './verbs/events.ts'
 import { nodes } from './verbs/nodes.ts'
 import { session } from './verbs/session.ts'
 import { sessions } from './verbs/sessions.ts'
-import type { Verb } from './verb.ts'
+import type { StandaloneVerb, Verb } from './verb.ts'
 
-/** How the process ends: 0 done, 1 there is no such thing, 2 it was asked wrongly, 3 Redis cannot be asked. */
+/** How the process ends: 0 done, 1 there is no such thing, or it is not as it should be, 2 it was asked wrongly, 3 Redis, or what is looked at, cannot be asked. */
 const EXIT = { done: 0, missing: 1, usage: 2, unavailable: 3 } as const
 
-const VERBS: Readonly<Record<string, Verb>> = { nodes, sessions, session, close, drain, events }
+const VERBS: Readonly<Record<string, Verb | StandaloneVerb>> = { nodes, sessions, session, close, drain, events, doctor }
 
 const USAGE = `fastify-mcp-sticky COMMAND [options]
 
@@ -26,13 +27,15 @@ const USAGE = `fastify-mcp-sticky COMMAND [options]
   close NAME            ends a session, wherever it lives
   drain NODE            asks a node to leave in good order: its sessions go on elsewhere
   events                what happens on all nodes, as it happens
+  doctor URL            looks whether all is well, from outside and inside, and says what to set
   traefik               prints a configuration for Traefik's file provider
 
   COMMAND --help        more of a command
   --version             of this package
 
-All but traefik ask Redis alone, and work while every node is down.
-Exit codes: 0 done, 1 no such node or session, 2 wrong arguments, 3 no Redis.
+All but doctor and traefik ask Redis alone, and work while every node is down.
+Exit codes: 0 done, 1 no such node or session, or a check that failed, 2 wrong arguments,
+3 no Redis, or nobody at the URL.
 `
 
 /** What a command writes to, and where it finds what is not among its arguments. */
@@ -64,9 +67,10 @@ export async function run ([name, ...args]: string[], terminal: Terminal): Promi
   return ask(verb, read, terminal)
 }
 
-async function ask (verb: Verb, read: Arguments, { out, err, signal = new AbortController().signal }: Terminal): Promise<number> {
+async function ask (verb: Verb | StandaloneVerb, read: Arguments, { out, err, signal = new AbortController().signal }: Terminal): Promise<number> {
   let connection: Awaited<ReturnType<typeof connectTo>> | undefined
   try {
+    if ('start' in verb) return await verb.start(read, { out, err }) ? EXIT.done : EXIT.missing
     connection = await connectTo(read)
     return await verb.run({ ...connection, ...read, out, err, signal }) ? EXIT.done : EXIT.missing
   } catch (error) {

@@ -15,12 +15,21 @@ export interface Scene extends Arguments {
 }
 
 /** One command. */
-export interface Verb {
+export interface Verb extends VerbShape {
+  /** False: what it was asked for is not there. @throws UsageError, DirectoryUnavailableError */
+  run: (scene: Scene) => Promise<boolean>
+}
+
+/** One command that may do without Redis. */
+export interface StandaloneVerb extends VerbShape {
+  /** False: something is not as it should be. @throws UsageError, NoConnection, DirectoryUnavailableError */
+  start: (read: Arguments, terminal: Pick<Scene, 'out' | 'err'>) => Promise<boolean>
+}
+
+interface VerbShape {
   /** Its page of help, without the options that all have. */
   help: string
   options: OptionTypes
-  /** What it is given besides options. */
+  /** What it is given besides options; one in brackets may be left out. */
   names: readonly string[]
-  /** False: what it was asked for is not there. @throws UsageError, DirectoryUnavailableError */
-  run: (scene: Scene) => Promise<boolean>
 }

@@ -1,4 +1,5 @@
 import type { DirectoryReadings } from '../counters.ts'
+import type { Look } from './look.ts'
 import type { NodeStatus } from './node.ts'
 import type { NewRecord, SessionRecord } from './record.ts'
 import type { Remover } from './remover.ts'
@@ -52,6 +53,8 @@ export interface LocalNode {
   superseded: (by: { epoch: string }) => void
   /** An operator asks this node to leave in good order. Must not throw. */
   drainAsked: () => void
+  /** An operator asks what this node sees of the others. Absent: it does not look. */
+  look?: (() => Promise<Look>) | undefined
 }
 
 /**

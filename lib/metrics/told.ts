@@ -1,5 +1,5 @@
-import { channelOf } from '../events/channels.ts'
-import type { EventKind, OfNode, StickyEvent } from '../events/kinds.ts'
+import type { EventKind, StickyEvent } from '../events/kinds.ts'
+import { onEventOf } from '../events/of-node.ts'
 import { Few } from './few.ts'
 import { by } from './metric.ts'
 import type { Exporter, Labels, Series } from './metric.ts'
@@ -17,6 +17,7 @@ export class Told {
   readonly #operations: (seconds: number, labels: Labels) => void
   readonly #sessions: (seconds: number, labels: Labels) => void
   readonly #adoptions: (seconds: number, labels: Labels) => void
+  readonly #held: (seconds: number, labels: Labels) => void
   /** Of each endpoint. Counted here: prom-client's own count would be another third of what a call costs. */
   readonly #served = new Map<string, { local: number, forwarded: number }>()
   readonly #adopted = new Map<string, { adopted: number, failed: number }>()
@@ -40,6 +41,13 @@ export class Told {
       kind: 'histogram',
       unit: 's',
       help: 'Sessions that have ended here, since they were opened on whichever node',
+      labels: ['endpoint']
+    })
+    this.#held = exporter.measure({
+      name: 'mcp.sticky.held',
+      kind: 'histogram',
+      unit: 's',
+      help: 'How long requests waited since the node of their session did not answer',
       labels: ['endpoint']
     })
     this.#adoptions = exporter.measure({
@@ -79,6 +87,7 @@ export class Told {
       // It goes on where it was taken to.
       if (reason !== 'taken') this.#sessions(durationMs / 1000, { endpoint })
     })
+    this.#on('request.held', ({ endpoint, durationMs }) => this.#held(durationMs / 1000, { endpoint }))
     this.#on('session.adopted', event => this.#adoption('adopted', event))
     this.#on('session.adoption_failed', event => this.#adoption('failed', event))
   }
@@ -106,14 +115,8 @@ export class Told {
     this.#adoptions(durationMs / 1000, { endpoint })
   }
 
-  /** Channels are of the process, in which there may be other nodes. */
   #on<Kind extends EventKind> (kind: Kind, listener: (event: StickyEvent<Kind>) => void): void {
-    const channel = channelOf(kind)
-    const ours = (message: unknown): void => {
-      if ((message as OfNode).node === this.#node) listener(message as StickyEvent<Kind>)
-    }
-    channel.subscribe(ours)
-    this.#ends.push(() => channel.unsubscribe(ours))
+    this.#ends.push(onEventOf(this.#node, kind, listener))
   }
 }
 

@@ -1,3 +1,6 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { BEATS } from '../beats.ts'
 import { find, whereaboutsOf } from '../directory/find.ts'
 import type { Finding } from '../directory/find.ts'
 import { newIdentity } from '../directory/node.ts'
@@ -7,8 +10,10 @@ import { locate } from './finding/locate.ts'
 import { listPage } from './finding/listing.ts'
 import type { Page } from './finding/listing.ts'
 import { orUnavailable, unavailable } from './link/unavailable.ts'
-import { CloseSet, wishEntry } from './nodes/close-set.ts'
+import { CloseSet, lookEntry, wishEntry } from './nodes/close-set.ts'
 import type { Wish } from './nodes/close-set.ts'
+import { readAnswers } from './nodes/looks.ts'
+import type { Answered } from './nodes/looks.ts'
 import type { NodeState } from './nodes/node-state.ts'
 import { partsOf } from './parts.ts'
 import { liveNodes, statusOf } from './status.ts'
@@ -21,6 +26,15 @@ const OPERATOR = '(operator)'
 /** Reads and writes of an operator's may take this long, in milliseconds. */
 const HEARTBEAT = 2000
 const LIFE = 30 * 24 * 3600 * 1000
+
+/** How often it is looked whether all nodes have answered, and how long a look of theirs may take, in milliseconds. */
+const AGAIN = 100
+const LOOKING = 12_000
+
+/** A live node, and what it answered when it was asked to look at the others; nothing, in time or at all, where it is older than the question. */
+export interface LookedNode extends Pick<NodeState, 'id' | 'url' | 'format' | 'heartbeat' | 'options' | 'stateless'> {
+  answered: Answered | undefined
+}
 
 /** Looks at the sessions and nodes in Redis from outside, and asks for what operators want. Works while no node does. */
 export interface Observer {
@@ -36,6 +50,8 @@ export interface Observer {
   drain: (node: string) => Promise<boolean>
   /** Asks the live nodes to publish their events on the channel keys.live, from their next beat on, for 30 s: LiveMessage. `calls`: those of every call too. @throws DirectoryUnavailableError */
   watch: (calls: boolean) => Promise<string[]>
+  /** Asks all live nodes what they see of each other; they hear that with their next beat. By id. @throws DirectoryUnavailableError */
+  look: () => Promise<LookedNode[]>
   /** Takes its listeners off the client, which stays open. */
   stop: () => void
 }
@@ -47,7 +63,7 @@ export async function observe ({ client, keyPrefix }: { client: RedisClient, key
   const node = newIdentity({ id: OPERATOR, tags: 1 })
   const events = { masterGone: nothing, answering: nothing, reconnected: nothing }
   const parts = partsOf({ client, node, keyPrefix, ttl: LIFE, heartbeat: HEARTBEAT, log }, events)
-  const { link, keys, registry, removals, trails } = parts
+  const { link, keys, registry, removals, trails, unreadable } = parts
   await link.connected(1000)
 
   const whereIs = async (id: string) => whereaboutsOf(await orUnavailable(locate(parts, id, { fresh: true, discarding: false, closing: [] })))
@@ -77,6 +93,19 @@ export async function observe ({ client, keyPrefix }: { client: RedisClient, key
       const nodes = [...(await orUnavailable(registry.now())).values()]
       await Promise.all(nodes.map(node => wish(calls ? 'calls' : 'events', node)))
       return nodes.map(({ id }) => id)
+    },
+    async look () {
+      const nodes = (await orUnavailable(liveNodes(parts, false))).map(([node]) => node)
+      const token = randomBytes(9).toString('base64url')
+      await Promise.all(nodes.map(({ id }) => orUnavailable(new CloseSet(link, keys, id).add(lookEntry(token)))))
+      const end = performance.now() + LOOKING + BEATS.place * Math.max(0, ...nodes.map(({ heartbeat }) => heartbeat))
+      for (;;) {
+        const answers = await orUnavailable(readAnswers(link, keys, unreadable, token))
+        if (nodes.every(({ id }) => answers.has(id)) || performance.now() > end) {
+          return nodes.map(({ id, url, format, heartbeat, options, stateless }) => ({ id, url, format, heartbeat, options, ...stateless && { stateless }, answered: answers.get(id) }))
+        }
+        await delay(AGAIN)
+      }
     },
     stop: () => link.stop()
   }

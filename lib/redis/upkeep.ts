@@ -9,11 +9,13 @@ import type { RecordKeeper } from './keeping/record-keeper.ts'
 import type { Log } from './link/availability.ts'
 import type { RedisTrails } from './keeping/trails.ts'
 import type { Link } from './link/link.ts'
-import { isWish, wishOf } from './nodes/close-set.ts'
-import type { CloseSet, Wish } from './nodes/close-set.ts'
+import type { Keys } from './keys.ts'
+import { isWish, lookToken, wishOf } from './nodes/close-set.ts'
+import type { CloseSet } from './nodes/close-set.ts'
 import type { Doubt } from '../shared-directory/doubt.ts'
 import { Heartbeat } from './nodes/heartbeat.ts'
 import type { LiveEvents } from './nodes/live-events.ts'
+import { writeLook } from './nodes/looks.ts'
 import type { Loads } from './nodes/loads.ts'
 import type { NodeRegistry } from './nodes/node-registry.ts'
 import type { NodeState, Report } from './nodes/node-state.ts'
@@ -21,6 +23,7 @@ import type { OwnKeys } from './nodes/own-keys.ts'
 
 interface UpkeepParts {
   link: Link
+  keys: Keys
   node: NodeIdentity
   local: LocalNode
   registry: NodeRegistry
@@ -151,7 +154,7 @@ export class Upkeep {
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
     const { node: { epoch }, keeper, removals, doubt } = this.#parts
     for (const entry of closed) {
-      if (isWish(entry)) this.#grant(wishOf(entry, epoch))
+      if (isWish(entry)) this.#grant(entry, epoch)
       else this.endClosed(entry)
     }
     if (epoch !== this.#epoch) {
@@ -163,10 +166,21 @@ export class Upkeep {
     this.recheck()
   }
 
-  #grant (wish: Wish | undefined): void {
-    const { local, liveEvents } = this.#parts
-    if (wish === 'drain') local.drainAsked()
+  /** Does what an operator wishes, if it was meant for this incarnation. */
+  #grant (entry: string, epoch: string): void {
+    const { local, liveEvents, failures } = this.#parts
+    const token = lookToken(entry)
+    const wish = wishOf(entry, epoch)
+    if (token !== undefined) this.#look(token).catch(err => failures.failed(err))
+    else if (wish === 'drain') local.drainAsked()
     else if (wish !== undefined) liveEvents.asked(wish === 'calls')
+  }
+
+  /** Somebody asked what this node sees of the others. */
+  async #look (token: string): Promise<void> {
+    const { link, keys, local, node: { id } } = this.#parts
+    const look = await local.look?.()
+    if (look !== undefined) await writeLook(link, keys, id, token, look)
   }
 
   #superseded ({ epoch }: NodeState, err: Error): void {

@@ -31,6 +31,8 @@ export interface SessionsParts {
   lives: Lives
   /** An operator asks this node to leave. Default: nothing comes of it. */
   drainAsked?: (() => void) | undefined
+  /** An operator asks what this node sees of the others. Default: nothing is said. */
+  look?: LocalNode['look']
   log: FastifyBaseLogger
 }
 
@@ -51,6 +53,7 @@ export class Sessions implements LocalNode {
   readonly #arrivals: Arrivals
   readonly #departures: Departures
   readonly #drainAsked: () => void
+  readonly look: LocalNode['look']
   #reapers: Array<() => void> = []
 
   constructor (parts: SessionsParts) {
@@ -68,6 +71,7 @@ export class Sessions implements LocalNode {
     this.#arrivals = new Arrivals({ node, store, directory, endpoints, ownership, departures, lease, log })
     this.#departures = departures
     this.#drainAsked = parts.drainAsked ?? (() => {})
+    this.look = parts.look
   }
 
   // What is here.

@@ -170,7 +170,7 @@ t.test('OpenMetrics where the registry says so', async t => {
 })
 
 t.test('nobody listens any more once the application is closed', async t => {
-  const kinds = ['request.done', 'forward.done', 'session.ended', 'session.adopted', 'session.adoption_failed']
+  const kinds = ['request.done', 'forward.done', 'session.ended', 'session.adopted', 'session.adoption_failed', 'request.held']
   const heard = () => kinds.filter(kind => channel(`fastify-mcp-sticky:${kind}`).hasSubscribers)
   t.strictSame(heard(), [])
   const { app } = await startMetered(t)

@@ -41,8 +41,9 @@ t.test('durations are in seconds, in the buckets of the conventions', async t =>
   done()
   events.emit('session.ended', { ...SESSION, reason: 'idle', durationMs: 20_000 })
   events.emit('session.adopted', { ...SESSION, from: 'b', durationMs: 40 })
+  events.emit('request.held', { ...SESSION, durationMs: 4000 })
   const got = await scrape()
-  for (const [name, seconds, above] of [[OPERATIONS, 1.5, '2'], ['mcp_server_session_duration_seconds', 20, '30'], ['mcp_sticky_adoption_duration_seconds', 0.04, '0.05']] as const) {
+  for (const [name, seconds, above] of [[OPERATIONS, 1.5, '2'], ['mcp_server_session_duration_seconds', 20, '30'], ['mcp_sticky_adoption_duration_seconds', 0.04, '0.05'], ['mcp_sticky_held_seconds', 4, '5']] as const) {
     t.equal(got.value(`${name}_sum`), seconds, name)
     const buckets = got.of(`${name}_bucket`)
     t.strictSame(buckets.map(({ labels }) => labels['le']), ['0.01', '0.02', '0.05', '0.1', '0.2', '0.5', '1', '2', '5', '10', '30', '60', '120', '300', '+Inf'])

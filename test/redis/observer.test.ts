@@ -26,3 +26,22 @@ t.test('an end that is asked for is noted, and one that Redis did not hear of is
   await until('Redis answers', async () => await observer.nodes().then(() => true, () => false))
   t.equal((await observer.find(unheard.id)).status, 'misrouted')
 })
+
+t.test('nodes say what they see when they are asked; one that is too old for that, or does not look, is not waited for for ever', async t => {
+  const redis = await startRedis(t)
+  const keyPrefix = randomPrefix()
+  const looking = await startNode(t, connect(t, redis), { keyPrefix })
+  let looks = 0
+  looking.node.look = async () => ({ version: '1.0.0', forwarded: 7, sees: { other: `look ${++looks}` } })
+  const observer = await observe({ client: connect(t, redis) as unknown as RedisClient, keyPrefix })
+  t.teardown(() => observer.stop())
+  const { id } = looking.node.identity
+  for (const look of [1, 2]) {
+    t.match(await observer.look(), [{ id, heartbeat: 100, answered: { version: '1.0.0', forwarded: 7, sees: { other: `look ${look}` }, ahead: Number } }])
+  }
+  await until('the request is gone', async () => await connect(t, redis).exists(`${keyPrefix}node:${id}:close`) === 0)
+  t.strictSame(looking.node.ended, [])
+
+  looking.node.look = undefined
+  t.match(await observer.look(), [{ id, answered: undefined }])
+})

@@ -26,6 +26,19 @@ export function wishOf (entry: string, epoch: string): Wish | undefined {
   return WISHES.find(wish => entry === wishEntry(wish, epoch))
 }
 
+/** What asks for a look at the others. */
+const LOOK = '*look '
+
+/** The entry that asks a node to look at the others. `token`: by which who asked knows the answer. */
+export function lookEntry (token: string): string {
+  return LOOK + token
+}
+
+/** The token of an entry that asks a node to look. */
+export function lookToken (entry: string): string | undefined {
+  return entry.startsWith(LOOK) ? entry.slice(LOOK.length) : undefined
+}
+
 /** A node's close set: ids of sessions that somebody asked to end, on another node, and what operators wish of the node. */
 export class CloseSet {
   readonly #link: Link

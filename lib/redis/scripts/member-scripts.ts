@@ -208,6 +208,20 @@ return replacing('HSET', KEYS[1], ARGV[1], ARGV[2])`)
 export const readLoads = script("return redis.call('HGETALL', KEYS[1])")
 
 /**
+ * Writes what a node saw of the others.
+ * KEYS[1] looks; ARGV node id, look (JSON), life of all looks (ms).
+ */
+export const putLook = script(`${REPLACING}${NOW}
+replacing('HSET', KEYS[1], ARGV[1], string.format('%.0f ', now) .. ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])`)
+
+/**
+ * Reads what the nodes saw of each other.
+ * KEYS[1] looks. Returns node id, when it was written (ms, by Redis' own clock) and look (JSON), ...
+ */
+export const readLooks = script("return redis.call('HGETALL', KEYS[1])")
+
+/**
  * Forgets what nodes had to do.
  * KEYS[1] loads; ARGV node id, ... (at most 1000).
  */
