@@ -3,16 +3,22 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import compress from '@fastify/compress'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
+import { FastifyOtelInstrumentation } from '@fastify/otel'
 import rateLimit from '@fastify/rate-limit'
 import swagger from '@fastify/swagger'
 import underPressure from '@fastify/under-pressure'
+import fastifyMetrics from 'fastify-metrics'
+import type { Registry } from 'prom-client'
 import t from 'tap'
 import type { Test } from 'tap'
 import { request } from 'undici'
+import { mcpStickyMetrics } from '../lib/metrics/index.ts'
+import { mcpStickyOtel } from '../lib/otel/index.ts'
 import { startApp } from './fixtures/app.ts'
 import type { AppOptions } from './fixtures/app.ts'
 import { lines } from './fixtures/clients.ts'
 import { call, inSession, open, send } from './fixtures/http.ts'
+import { followContexts, lineage, Spans } from './fixtures/otel.ts'
 import { announcer } from './fixtures/session-server.ts'
 import { ask, connectPinned, modern, statelessServer } from './fixtures/stateless.ts'
 import { until } from './fixtures/until.ts'
@@ -20,9 +26,16 @@ import { until } from './fixtures/until.ts'
 const oauth = { resource: 'https://mcp.example.com/mcp', authorizationServers: ['https://login.example.com'] }
 const OURS = { 'x-content-type-options': 'nosniff', 'x-ratelimit-limit': '1000', 'access-control-expose-headers': 'Mcp-Session-Id' }
 
+followContexts()
+const spans = new Spans()
+const http = new FastifyOtelInstrumentation()
+http.setTracerProvider(spans.provider)
+
 async function start (t: Test, options: AppOptions = {}, max = 1000) {
   return startApp(t, { stateless: { servers: 'shared', createServer: () => statelessServer() }, oauth, principal: () => null, ...options }, {
     before: async app => {
+      await app.register(http.plugin())
+      await app.register(fastifyMetrics.default, { endpoint: '/metrics', clearRegisterOnInit: true })
       await app.register(helmet)
       await app.register(cors, { exposedHeaders: ['Mcp-Session-Id'] })
       await app.register(rateLimit, { max })
@@ -30,6 +43,10 @@ async function start (t: Test, options: AppOptions = {}, max = 1000) {
       await app.register(underPressure, { maxEventLoopDelay: 60_000, exposeStatusRoute: true })
       await app.register(swagger, { openapi: { info: { title: 'test', version: '1' } } })
       app.get('/mine', { schema: { response: { 200: { type: 'object', properties: { mine: { type: 'boolean' } } } } } }, async () => ({ mine: true }))
+    },
+    after: async app => {
+      await app.register(mcpStickyMetrics, { path: false, registry: app.metrics.client.register as Registry })
+      await app.register(mcpStickyOtel, { tracerProvider: spans.provider })
     }
   })
 }
@@ -104,4 +121,15 @@ t.test('a rate limit refuses calls, and neither health nor metadata', async t =>
   t.match(await send(url, { body: call('count') }), { status: 429 })
   t.match(await ask(url, 'tools/list'), { status: 429 })
   for (const path of ['/mcp-sticky/ready', '/.well-known/oauth-protected-resource/mcp']) t.match(await send(new URL(path, url).href, { method: 'GET' }), { status: 200 }, path)
+})
+
+t.test('one scrape has the metrics of both, and a call\'s span is a child of its request\'s', async t => {
+  const { url } = await start(t)
+  const id = await open(url)
+  await inSession(url, id, call('count'))
+  const { text } = await send(new URL('/metrics', url).href, { method: 'GET' })
+  for (const line of [/^http_request_duration_seconds_count\{.*route="\/mcp"/m, /^mcp_sticky_sessions\{endpoint="default"\} 1$/m]) t.match(text, line)
+  const called = await spans.named('tools/call count')
+  const { parent } = lineage(called)
+  await until('its request has ended', () => spans.ended.some(span => span.spanContext().spanId === parent && span.spanContext().traceId === called.spanContext().traceId))
 })
