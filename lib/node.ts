@@ -215,10 +215,13 @@ export class StickyNode {
     this.#selfCheck?.stop()
     this.#tagKeeper?.stop()
     for (const { stop } of all) stop()
-    await this.sessions.shutdown(CLOSE_BOUND)
-    await this.forwarder?.close()
-    for (const store of new Set(all.map(({ settings }) => settings.eventStore))) if (store !== undefined && 'stop' in store) (store as SessionEventStore).stop()
-    await this.ops?.close()
+    try {
+      await this.sessions.shutdown(CLOSE_BOUND)
+      await this.forwarder?.close()
+      for (const store of new Set(all.map(({ settings }) => settings.eventStore))) if (store !== undefined && 'stop' in store) (store as SessionEventStore).stop()
+    } finally {
+      await this.ops?.close()
+    }
     app.log.info('mcp node is closed')
   }
 

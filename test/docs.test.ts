@@ -189,7 +189,7 @@ t.test('CORS lists have every header field that is read', async t => {
 })
 
 t.test('every key is in both tables of redis-keys.md, and nothing else', async t => {
-  const names: Record<string, string> = { node: '<node id>', index: '<node id>', close: '<node id>', trail: '<name>' }
+  const names: Record<string, string> = { node: '<node id>', index: '<node id>', close: '<node id>', trail: '<name>', looks: '<token>' }
   const keys = Object.entries(redisKeys('mcp:')).map(([name, key]) => typeof key === 'string' ? key : key(names[name] ?? '<id>')).sort()
   const text = read('docs/redis-keys.md')
   const content = rows(text.split('## How often')[0]!).map(([key]) => bare(key))

@@ -66,7 +66,10 @@ async function namesOf (client: Redis | Cluster, prefix: string, beginning: stri
 async function listen (client: Redis | Cluster, channel: string, onMessage: (message: LiveMessage) => void, signal: AbortSignal): Promise<void> {
   const subscriber = (client as Redis).duplicate()
   subscriber.on('error', () => {})
-  subscriber.on('message', (_channel, message: string) => onMessage(JSON.parse(message) as LiveMessage))
+  subscriber.on('message', (_channel, text: string) => {
+    const message = messageIn(text)
+    if (message !== undefined) onMessage(message)
+  })
   try {
     await subscriber.connect()
     await subscriber.subscribe(channel)
@@ -80,6 +83,20 @@ async function listen (client: Redis | Cluster, channel: string, onMessage: (mes
   } finally {
     subscriber.disconnect()
   }
+}
+
+/** Others may publish there what they like. */
+function messageIn (text: string): LiveMessage | undefined {
+  let read: Partial<LiveMessage>
+  try {
+    read = Object(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+  const { node, events, more = 0 } = read
+  if (typeof node !== 'string' || !Array.isArray(events) || typeof more !== 'number') return undefined
+  const told = (events as Array<Record<string, unknown> | null>).filter(event => typeof event?.['event'] === 'string' && typeof event['session'] !== 'object' && Math.abs(event['at'] as number) < 8.64e15) as object[]
+  return { node, events: told, more }
 }
 
 /** The package is an application's to have. */

@@ -43,8 +43,8 @@ export interface Terminal {
   out: (text: string) => void
   err: (text: string) => void
   env: Readonly<Record<string, string | undefined>>
-  /** Somebody wants no more of what would go on. Default: nobody does. */
-  signal?: AbortSignal
+  /** Asked by what goes on until somebody wants no more of it. Default: nobody does. */
+  interrupted?: () => AbortSignal
 }
 
 /** Runs a command; the exit code. */
@@ -67,12 +67,12 @@ export async function run ([name, ...args]: string[], terminal: Terminal): Promi
   return ask(verb, read, terminal)
 }
 
-async function ask (verb: Verb | StandaloneVerb, read: Arguments, { out, err, signal = new AbortController().signal }: Terminal): Promise<number> {
+async function ask (verb: Verb | StandaloneVerb, read: Arguments, { out, err, interrupted = () => new AbortController().signal }: Terminal): Promise<number> {
   let connection: Awaited<ReturnType<typeof connectTo>> | undefined
   try {
     if ('start' in verb) return await verb.start(read, { out, err }) ? EXIT.done : EXIT.missing
     connection = await connectTo(read)
-    return await verb.run({ ...connection, ...read, out, err, signal }) ? EXIT.done : EXIT.missing
+    return await verb.run({ ...connection, ...read, out, err, interrupted }) ? EXIT.done : EXIT.missing
   } catch (error) {
     if (error instanceof UsageError || error instanceof OptionError) return failed(err, `${error.message}\n`, EXIT.usage)
     if (error instanceof NoConnection || error instanceof DirectoryUnavailableError) return failed(err, `${error.message}\n`, EXIT.unavailable)

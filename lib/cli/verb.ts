@@ -8,8 +8,8 @@ export interface Scene extends Arguments {
   namesOf: (beginning: string) => Promise<string[]>
   /** Hears what nodes publish while they are watched, until `signal`. Rejects when Redis is gone, or does not let us. */
   listen: (onMessage: (message: LiveMessage) => void, signal: AbortSignal) => Promise<void>
-  /** Somebody wants no more of what goes on until then. */
-  signal: AbortSignal
+  /** Aborts when somebody wants no more of what goes on until then. */
+  interrupted: () => AbortSignal
   out: (text: string) => void
   err: (text: string) => void
 }

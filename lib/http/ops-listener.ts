@@ -58,17 +58,23 @@ export class OpsListener {
     return address === null ? undefined : `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
   }
 
-  /** Answers GET and HEAD at a path. */
+  /** Answers GET and HEAD at a path. @throws OptionError where something answers there already */
   add (path: string, handler: InternalHandler): void {
-    this.#paths.set(path, handler)
+    if (this.#paths.has(pathOf(path))) throw new OptionError('path', `is ${path}, where the ops listener has something else already`)
+    this.#paths.set(pathOf(path), handler)
   }
 
   /** @throws OptionError when it cannot listen there */
   async listen (): Promise<void> {
     const { host, port, log } = this.#options
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => reject(new OptionError(error.code === 'EADDRINUSE' || error.code === 'EACCES' ? 'ops.port' : 'ops.host', `cannot be listened at: ${error.message}`)))
-      this.#server.listen({ host, port }, resolve)
+      const failed = (error: NodeJS.ErrnoException): void => reject(new OptionError(error.code === 'EADDRINUSE' || error.code === 'EACCES' ? 'ops.port' : 'ops.host', `cannot be listened at: ${error.message}`))
+      this.#server.once('error', failed)
+      this.#server.listen({ host, port }, () => {
+        this.#server.off('error', failed)
+        this.#server.on('error', err => log.error({ err }, 'the mcp ops listener failed'))
+        resolve()
+      })
     })
     log.info({ url: this.url }, 'mcp ops listener is open')
   }

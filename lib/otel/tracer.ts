@@ -72,7 +72,10 @@ export function tracerOf (api: Api, provider: TracerProvider, node: string): Tra
       spanContext: begun?.span.spanContext(),
       run: work => begun === undefined ? work() : contexts.with(begun.context, work),
       end: how => {
-        if (begun !== undefined) harmlessly(() => { end(begun.span, how); begun.span.end() })
+        if (begun !== undefined) {
+          harmlessly(() => end(begun.span, how))
+          harmlessly(() => begun.span.end())
+        }
       }
     }
   }

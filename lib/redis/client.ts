@@ -37,7 +37,7 @@ export function isCluster (client: RedisClient): client is ClusterClient {
 
 /** Where Redis is, for people: what the client was made with, but for its secrets. */
 export function addressOf (client: RedisClient): string {
-  if (isCluster(client)) return `a Cluster of ${client.nodes('all').map(({ options }) => `${options.host}:${options.port}`).join(', ')}`
+  if (isCluster(client)) return ['a Cluster', ...client.nodes('all').map(({ options }) => `${options.host}:${options.port}`)].join(' ')
   const { host, port, path, name, sentinels } = client.options
   if (sentinels) return `${name}, by the Sentinels ${sentinels.map(({ host, port }) => `${host}:${port}`).join(', ')}`
   return path ?? `${host}:${port}`

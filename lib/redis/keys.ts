@@ -22,8 +22,8 @@ export interface Keys {
   trail: (name: string) => string
   /** Channel: what happens in nodes that somebody watches, JSON. */
   live: string
-  /** Hash: what each node saw of the others when it was last asked to look, JSON. */
-  looks: string
+  /** Hash: what each node saw of the others when it was asked to look with this token, JSON. */
+  looks: (token: string) => string
   /** String: the id of the node that sweeps. */
   sweeper: string
   /** String: what the nodes prove themselves to each other with. */
@@ -43,7 +43,7 @@ export function redisKeys (prefix: string): Keys {
     events: id => `${prefix}events:${id}`,
     trail: name => `${prefix}trail:${name}`,
     live: `${prefix}live`,
-    looks: `${prefix}looks`,
+    looks: token => `${prefix}looks:${token}`,
     sweeper: `${prefix}sweeper`,
     secret: `${prefix}secret`
   }

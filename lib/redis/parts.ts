@@ -53,7 +53,7 @@ export type Parts = ReturnType<typeof partsOf>
 /** What the directory in Redis is made of before it starts. `events`: those of the connections, but for what the log says of them. */
 export function partsOf (options: RedisDirectoryOptions, events: Pick<LinkEvents, 'masterGone' | 'answering' | 'reconnected'>) {
   const { client, node, keyPrefix, ttl, heartbeat, keepEnded = KEEP_ENDED, sweepAfter, options: shared, events: told, log } = options
-  const availability = new Availability(log, told, addressOf(client))
+  const availability = new Availability(log, told, () => addressOf(client))
   const doubt = new Doubt(BEATS.doubt * heartbeat)
   const failures = new Failures({ availability, doubt })
   const unreadable = new Unreadable(log)

@@ -30,18 +30,22 @@ interface InternalOptions {
  */
 export async function internalRoutes (app: FastifyInstance, options: InternalOptions): Promise<void> {
   const { sessions, selfCheck, behindOthers } = options
+  const ops = opsListenerOf(app)
   const health = (healthy: boolean, state: string = sessions.state): InternalAnswer => ({ status: healthy ? 200 : 503, body: { state } })
 
   // A proxy's health check goes the way that requests go; an orchestrator's probes need not.
   const healthPath: typeof internalPath = (app, path, handler) => {
     internalPath(app, path, handler)
-    opsListenerOf(app)?.add(path, handler)
+    ops?.add(path, handler)
   }
 
-  healthPath(app, PATHS.ready, () => {
+  const ready = (): InternalAnswer => {
     const unreached = selfCheck?.problem === true
     return health(sessions.state === 'open' && !unreached, unreached && sessions.state === 'open' ? 'unreachable' : sessions.state)
-  })
+  }
+  internalPath(app, PATHS.ready, ready)
+  // It is asked there before anybody could be served here.
+  ops?.add(PATHS.ready, () => sessions.state === 'open' && !app.server.listening ? health(false, 'starting') : ready())
   healthPath(app, PATHS.alive, () => health(behindOthers ? sessions.state === 'open' : sessions.state !== 'superseded'))
   healthPath(app, PATHS.live, () => health(true))
   if (selfCheck === undefined) return

@@ -1,11 +1,14 @@
 // The listener for operators: on a port of its own, outside the application.
 import { connect as connectSocket } from 'node:net'
 import { once } from 'node:events'
+import Fastify from 'fastify'
 import t from 'tap'
+import mcpSticky from '../../lib/index.ts'
 import { mcpStickyMetrics } from '../../lib/metrics/index.ts'
 import { mcpStickyTraefik } from '../../lib/traefik/index.ts'
 import { startApp } from '../fixtures/app.ts'
 import { call, inSession, open } from '../fixtures/http.ts'
+import { createServer } from '../fixtures/session-server.ts'
 import { freePort } from '../fixtures/free-port.ts'
 
 const ops = { port: 0 }
@@ -57,6 +60,27 @@ t.test('it is the last to close, whoever holds a connection to it', async t => {
   await Promise.all([app.close(), once(idle, 'close'), once(half, 'close')])
   t.match(state, /"state"/, 'it answers while the application closes')
   await t.rejects(get(`${at}/mcp-sticky/live`))
+})
+
+t.test('a path may end in a slash, and is nobody else\'s', async t => {
+  const { app } = await startApp(t, { ops }, { after: async app => { await app.register(mcpStickyMetrics, { path: '/metrics/' }) } })
+  for (const path of ['/metrics', '/metrics/']) t.equal((await get(`${app.mcpSessions.opsUrl}${path}`)).status, 200, path)
+  await t.rejects(startApp(t, { ops }, { after: async app => { await app.register(mcpStickyMetrics, { path: '/mcp-sticky/ready' }) } }), { code: 'MCP_STICKY_ERR_OPTION', message: /path/ })
+})
+
+t.test('it is not ready before the application listens', async t => {
+  const { app, url } = await startApp(t, { ops })
+  t.match(await get(`${app.mcpSessions.opsUrl}/mcp-sticky/ready`), { status: 200 })
+  t.ok(url)
+  const early = Fastify()
+  t.teardown(() => early.close())
+  await early.register(mcpSticky, { createServer, ops })
+  await early.ready()
+  const at = early.mcpSessions.opsUrl!
+  t.match(await get(`${at}/mcp-sticky/ready`), { status: 503, text: '{"state":"starting"}' })
+  t.match(await get(`${at}/mcp-sticky/live`), { status: 200 })
+  await early.listen({ host: '127.0.0.1', port: 0 })
+  t.match(await get(`${at}/mcp-sticky/ready`), { status: 200 })
 })
 
 t.test('what it cannot listen at, and what is no address, is said at the start', async t => {

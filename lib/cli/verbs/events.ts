@@ -1,3 +1,4 @@
+import { DirectoryUnavailableError } from '../../errors.ts'
 import { durationOf } from '../arguments.ts'
 import { safe } from '../table.ts'
 import { CALL_KINDS } from '../../redis/observer.ts'
@@ -30,11 +31,12 @@ kinds and what each says; with --json a line is the whole event.
   options: { calls: { type: 'boolean' }, kind: { type: 'string' }, node: { type: 'string' }, session: { type: 'string' }, for: { type: 'string' } },
   names: [],
   async run (scene) {
-    const { listen, values, signal, err } = scene
+    const { listen, values, interrupted, err } = scene
     // Whoever asks for their kind asks for them.
     const calls = values['calls'] === true || ofCalls(String(values['kind']))
-    const end = values['for'] === undefined ? undefined : AbortSignal.timeout(durationOf('for', values['for'] as string))
-    const over = AbortSignal.any(end === undefined ? [signal] : [signal, end])
+    const ended = new AbortController()
+    const signals = [interrupted(), ended.signal]
+    if (values['for'] !== undefined) signals.push(AbortSignal.timeout(durationOf('for', values['for'] as string)))
     const heard = new Set<string>()
     const asking = new Asking(scene, calls, heard)
     try {
@@ -42,9 +44,10 @@ kinds and what each says; with --json a line is the whole event.
         if (!heard.has(message.node)) err(`listening to ${safe(message.node)}\n`)
         heard.add(message.node)
         print(scene, calls, message)
-      }, over)])
+      }, AbortSignal.any(signals))])
     } finally {
       asking.stop()
+      ended.abort()
     }
     return true
   }
@@ -78,7 +81,12 @@ class Asking {
 
   async #ask (): Promise<void> {
     const { observer, err } = this.#scene
-    const nodes = await observer.watch(this.#calls)
+    const nodes = await observer.watch(this.#calls).catch(error => {
+      if (!(error instanceof DirectoryUnavailableError)) throw error
+      // It may have been busy; when it is gone, whoever listens is told.
+      err(`${error.message}; the nodes are asked again\n`)
+    })
+    if (nodes === undefined) return
     if (nodes.length === 0) err('There is no live node.\n')
     const now = performance.now()
     for (const node of nodes) {
@@ -97,7 +105,7 @@ function print ({ values, json, out, err }: Scene, calls: boolean, { node, event
   for (const event of events as LiveEvent[]) {
     // Another may watch, who asked for more.
     if ((!calls && ofCalls(event.event)) || !event.event.startsWith(kind) || !(event.session ?? '').startsWith(session)) continue
-    out(json ? `${JSON.stringify(event)}\n` : line(event))
+    out(json ? `${safe(JSON.stringify(event))}\n` : line(event))
   }
   if (more > 0) err(`node ${safe(node)} had ${more} more within a moment\n`)
 }

@@ -10,7 +10,7 @@ export class Availability {
   readonly #log: Log
   readonly #events: Events
   /** Where Redis is. */
-  readonly #redis: string | undefined
+  readonly #redis: () => string | undefined
   readonly #refusals = new Set<string>()
   #away = false
   /** Since when it is away, or refuses: performance.now(). */
@@ -18,7 +18,7 @@ export class Availability {
   #refused = false
   #outages = 0
 
-  constructor (log: Log, events: Events = NO_EVENTS, redis?: string) {
+  constructor (log: Log, events: Events = NO_EVENTS, redis: () => string | undefined = () => undefined) {
     this.#log = log
     this.#events = events
     this.#redis = redis
@@ -33,7 +33,7 @@ export class Availability {
     if (this.#away) return
     this.#away = true
     this.#lost(why)
-    this.#log.warn({ why, redis: this.#redis }, 'the session directory in Redis does not answer; local sessions go on without it')
+    this.#log.warn({ why, redis: this.#redis() }, 'the session directory in Redis does not answer; local sessions go on without it')
   }
 
   regained (): void {

@@ -29,7 +29,10 @@ interface LiveEventsParts {
 export class LiveEvents {
   readonly #parts: LiveEventsParts
   readonly #ends = new Map<EventKind, () => void>()
+  /** When nobody watches any more, and when nobody watches calls. */
   #over: NodeJS.Timeout | undefined
+  #callsOver: NodeJS.Timeout | undefined
+  #stopped = false
   #soon: NodeJS.Timeout | undefined
   #events: object[] = []
   #more = 0
@@ -40,18 +43,32 @@ export class LiveEvents {
 
   /** Somebody watches: events are told for 30 s from now. `calls`: those of every call too. */
   asked (calls: boolean): void {
+    if (this.#stopped) return
     clearTimeout(this.#over)
-    this.#over = setTimeout(() => this.stop(), ASKED).unref()
+    this.#over = setTimeout(() => this.#end(EVENT_KINDS), ASKED).unref()
+    if (calls) {
+      clearTimeout(this.#callsOver)
+      this.#callsOver = setTimeout(() => this.#end(CALL_KINDS), ASKED).unref()
+    }
     const kinds = EVENT_KINDS.filter(kind => calls || !CALL_KINDS.includes(kind))
     for (const kind of kinds) if (!this.#ends.has(kind)) this.#ends.set(kind, onEventOf(this.#parts.node, kind, event => this.#take(event)))
     this.#send()
   }
 
+  /** For good. */
   stop (): void {
+    this.#stopped = true
     clearTimeout(this.#over)
+    clearTimeout(this.#callsOver)
+    this.#end(EVENT_KINDS)
+  }
+
+  #end (kinds: readonly EventKind[]): void {
     if (this.#soon !== undefined) this.#send()
-    for (const end of this.#ends.values()) end()
-    this.#ends.clear()
+    for (const kind of kinds) {
+      this.#ends.get(kind)?.()
+      this.#ends.delete(kind)
+    }
   }
 
   #take (event: object): void {

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { run } from '../../../lib/cli/run.ts'
 import { sessionName } from '../../../lib/session-id.ts'
 import { startCluster } from '../../fixtures/cluster.ts'
-import { call, inSession, open } from '../../fixtures/http.ts'
+import { call, initialize, inSession, open, send } from '../../fixtures/http.ts'
 import { connect, startRedis } from '../../fixtures/redis.ts'
 import { until } from '../../fixtures/until.ts'
 
@@ -21,7 +21,7 @@ async function setUp (t: Test) {
       out: text => { told.out += text },
       err: text => { told.err += text },
       env: {},
-      signal: interrupted.signal
+      interrupted: () => interrupted.signal
     })
     t.teardown(() => { interrupted.abort() })
     return told
@@ -51,6 +51,16 @@ t.test('sessions and refusals of all nodes, a line each; calls only where they a
   t.match(lines.find(({ event }) => event === 'forward.done'), { node: 'b', session: name, tool: 'count' })
   told.interrupt()
   t.equal(await told.code, 0)
+})
+
+t.test('what others publish there ends no watch, and what a client calls itself does not act on the terminal', async t => {
+  const { nodes: [a], client, keyPrefix, watched } = await setUp(t)
+  const told = await watched('--json')
+  for (const junk of ['junk', '1', '{}', '{"node":"x","events":[null,1,{"event":"e","at":1e300},{"event":"e"}]}']) await client.publish(`${keyPrefix}live`, junk)
+  await send(a.url, { body: { ...initialize, params: { ...initialize.params, clientInfo: { name: 'a\u009b31m\u202e', version: '1' } } } })
+  await until('it is told', () => told.out.includes('session.opened'))
+  t.ok(told.out.includes('a\\u009b31m\\u202e'))
+  t.match(told.out.trim().split('\n').map(line => JSON.parse(line) as object), [{ event: 'session.opened', clientName: 'a\u009b31m\u202e' }])
 })
 
 t.test('of one kind, node or session alone', async t => {

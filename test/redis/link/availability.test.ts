@@ -16,7 +16,7 @@ t.test('what Redis refuses is said once, without the command, which names the se
 
 t.test('an outage says where Redis is', async t => {
   const log = keptLog()
-  new Availability(log, undefined, '10.0.0.9:6379').lost('silence')
+  new Availability(log, undefined, () => '10.0.0.9:6379').lost('silence')
   t.match(log.lines, [{ level: 'warn', fields: { why: 'silence', redis: '10.0.0.9:6379' } }])
 })
 

@@ -35,8 +35,14 @@ t.test('those of calls only for whoever asks for them', async t => {
   live.asked(true)
   live.asked(false)
   t.ok(channelOf('request.done').hasSubscribers, 'one watches still')
+  mock.timers.tick(20_000)
+  live.asked(false)
+  mock.timers.tick(10_000)
+  t.notOk(channelOf('request.done').hasSubscribers, 'whoever wanted calls is gone')
+  t.ok(channelOf('session.opened').hasSubscribers, 'and another is not')
   live.stop()
-  t.notOk(channelOf('request.done').hasSubscribers)
+  live.asked(true)
+  t.notOk(channelOf('session.opened').hasSubscribers, 'a node that is closed tells nothing')
 })
 
 t.test('of a flood so many, and how many more', async t => {
