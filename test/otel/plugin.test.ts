@@ -65,6 +65,8 @@ t.test('the metrics are those of the exporter for Prometheus, each with its node
   await inSession(a.url, 'unknown', call('count'))
   await callTool(a.url, 'echo', { message: 'hi' })
   await send(a.url, { method: 'DELETE', headers: { 'mcp-session-id': second } })
+  // Which takes a node that dies.
+  channel('fastify-mcp-sticky:request.held').publish({ event: 'request.held', node: 'b', endpoint: 'default', session: 'x', durationMs: 5 })
   await a.app.mcpSessions.drain()
   await inSession(b.url, first, call('count'))
   for (const { app, url } of [a, b]) {
