@@ -54,7 +54,7 @@ async function startRedis (): Promise<string> {
   const url = `redis://127.0.0.1:${port}`
   await startMember({ name: 'redis', url }, {
     command: process.env['REDIS_SERVER_BIN'] ?? 'redis-server',
-    args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
+    args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes'],
     isReady: /Ready to accept connections/,
     show: () => {}
   })
