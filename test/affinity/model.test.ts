@@ -7,7 +7,7 @@ import type { World } from './model/world.ts'
 
 /** One schedule alone: what a failure has printed. */
 const SEED = process.env['MCP_STICKY_MODEL_SEED']
-const SCHEDULES = Number(process.env['MCP_STICKY_MODEL_SCHEDULES'] ?? 60)
+const SCHEDULES = Number(process.env['MCP_STICKY_MODEL_SCHEDULES'] ?? 40)
 const STEPS = 60
 /** Faults, and the seed at which the search for one that shows it begins. */
 const FAULTS = { endlessLease: 15, blindClaim: 578, readOnlyReclaim: 1, silentClose: 54, deafness: 1 }
