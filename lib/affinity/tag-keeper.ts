@@ -71,7 +71,8 @@ export class TagKeeper {
     const [peers, table] = looked
     const live = new Map(peers.map(peer => [peer.id, peer]))
     await Promise.all([
-      ...Array.from(new Set([...node.tags, ...this.#held]), tag => orNothing(this.#take(tag, table.get(tag), live))),
+      // Those of its sessions too: it may have been named an heir, and others after it, since it looked last.
+      ...Array.from(new Set([...node.tags, ...this.#held, ...Object.keys(sessions.tagged)]), tag => orNothing(this.#take(tag, table.get(tag), live))),
       ...Array.from(table, async ([tag, entry]) => isOf(entry, node) ? orNothing(this.#lower(tag, entry)) : undefined)
     ])
     const after = await orNothing(directory.tags.read())
@@ -93,7 +94,9 @@ export class TagKeeper {
     const here = sessions.tagged[tag] ?? 0
     const holder = entry && live.get(entry.node)
     const holds = holder !== undefined && isOf(entry!, holder)
-    if (holds && (holder.tagged[tag] ?? 0) >= here) return
+    // What a holder has been promised is on its way to it; of what this node has held itself it is none.
+    const expected = node.tags.includes(tag) || this.#held.has(tag) ? 0 : entry?.promised ?? 0
+    if (holds && Math.max(expected, holder.tagged[tag] ?? 0) >= here) return
     if (!holds && here === 0 && !node.tags.includes(tag)) return
     await directory.tags.move(tag, entry, { node: id, incarnation, promised: holds ? here : Math.max(here, entry?.promised ?? 0) })
   }

@@ -52,6 +52,18 @@ t.test('a tag goes to who has more of its sessions', async t => {
   t.equal(holder(node.tag), 'here')
 })
 
+t.test('so does one that it has never held: its sessions came here, and others were named heirs after that', async t => {
+  const { keeper, tags, peers, sessions, hold, holder } = setUp()
+  await hold('x', 'a', 30)
+  peers[1] = { ...peers[1]!, tagged: { x: 1 } }
+  sessions.tagged = { x: 29 }
+  await keeper.turn()
+  t.equal(holder('x'), 'a', 'more are on their way there')
+  await hold('x', 'a', 15)
+  await keeper.turn()
+  t.match(tags.latest().get('x'), { node: 'here', promised: 29 })
+})
+
 t.test('what was lost of the table is put back, others\' tags too, if they have sessions here', async t => {
   const { keeper, node, tags, sessions, hold, holder } = setUp()
   for (const tag of ['used', 'unused']) await hold(tag, 'here')

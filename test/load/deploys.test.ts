@@ -1,5 +1,6 @@
 // One deploy after the other behind Traefik, under clients that call without pause: afterwards each request reaches its session
 // without a detour, wherever deploys give new urls or keep the old ones.
+import { Redis } from 'ioredis'
 import t from 'tap'
 import type { Test } from 'tap'
 import { redisKeys } from '../../lib/redis/keys.ts'
@@ -53,8 +54,29 @@ async function settled (t: Test, cluster: LoadCluster, load: Load, dead?: Place)
       shares.push(`${(forwarded * 100).toFixed(1)} %`)
       return forwarded <= FORWARDED
     }, 120)
+  } catch (error) {
+    t.comment(await whereabouts(cluster))
+    throw error
   } finally {
-    t.comment(`forwarded: ${shares.join(', ')}`)
+    t.comment(`forwarded: ${shares.slice(-10).join(', ')}`)
+  }
+}
+
+/** Who holds which tag, and where its sessions are. */
+async function whereabouts ({ redis, keyPrefix, places }: LoadCluster): Promise<string> {
+  const raw = new Redis(redis.port)
+  try {
+    const keys = redisKeys(keyPrefix)
+    const sessions: Record<string, Record<string, number>> = {}
+    for (const key of await raw.keys(keys.session('*'))) {
+      const tag = key.slice(keys.session('').length).split('.')[0]!
+      const node = await raw.hget(key, 'node') ?? '?'
+      sessions[tag] ??= {}
+      sessions[tag][node] = (sessions[tag][node] ?? 0) + 1
+    }
+    return JSON.stringify({ tags: await raw.hgetall(keys.tags), sessions, urls: places.map(({ name, tag }) => `${name} ${tag}`) })
+  } finally {
+    raw.disconnect()
   }
 }
 
