@@ -179,7 +179,12 @@ t.test('list pages through every node\'s sessions, close ends them anywhere', as
   const elsewhere = [...ids.keys()].find(id => !a!.app.mcpSessions.get(id) && ids.get(id) !== 'user-1')!
   t.equal(await a!.app.mcpSessions.close(elsewhere), 1)
   await until('it is gone', () => nodes.reduce((sum, { app }) => sum + app.mcpSessions.size, 0) === 17)
-  t.equal(await a!.app.mcpSessions.close(elsewhere), 0)
+  // For a moment after a late beat nobody can say that there is no such session.
+  const again = await until('it can say', () => a!.app.mcpSessions.close(elsewhere).then(String, error => {
+    if (error.code !== 'MCP_STICKY_ERR_DIRECTORY_UNAVAILABLE') throw error
+    return undefined
+  }))
+  t.equal(again, '0')
   t.equal((await keys()).filter(key => key.startsWith('session:')).length, 17)
 })
 
