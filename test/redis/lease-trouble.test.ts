@@ -49,7 +49,7 @@ t.test('a node whose key vanished takes a new epoch at once and moves all its re
   t.ok(now.startsWith(`${a.node.identity.incarnation}.`))
   await until('all records have it', async () => (await epochs(records.map(({ id }) => id))).every(epoch => epoch === now))
   t.equal((await memberOf(raw, keyPrefix, id))?.epoch, now)
-  t.ok(records.every(({ id }) => a.node.epochs.get(id) === now), 'and the node was told of each')
+  await until('the node was told of each', () => records.every(({ id }) => a.node.epochs.get(id) === now))
   t.equal(a.node.leased, true)
   t.strictSame(a.node.ended, [])
   const { beats } = a.node
