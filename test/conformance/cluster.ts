@@ -10,7 +10,7 @@ import { freePort } from '../fixtures/free-port.ts'
 import { startRedis } from '../fixtures/redis.ts'
 import { launch } from '../fixtures/traefik.ts'
 import { until } from '../fixtures/until.ts'
-import { startProxy } from '../proxies/process.ts'
+import { startNginx } from '../proxies/start.ts'
 
 const [line, mode, servers, proxy = 'traefik'] = process.argv.slice(2) as [string, string, string, string?]
 const server = fileURLToPath(new URL('./server.ts', import.meta.url))
@@ -48,12 +48,8 @@ async function startTraefik (nodes: Node[]): Promise<string> {
 }
 
 /** As plain as a balancer can be: the next request goes to the next node. */
-async function startNginx (nodes: Node[]): Promise<string> {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  await startProxy(owner, {
-    program: process.env['NGINX_BIN'] ?? 'nginx',
-    configuration: `worker_processes 1;
+async function startRoundRobin (nodes: Node[]): Promise<string> {
+  const url = await startNginx(owner, port => `worker_processes 1;
 events {}
 http {
   access_log off;
@@ -70,16 +66,13 @@ http {
     }
   }
 }
-`,
-    args: (folder, path) => ['-c', path, '-e', 'stderr', '-g', `daemon off; pid ${join(folder, 'pid')};`],
-    url: `${url}/mcp-sticky/ready`
-  })
+`, '/mcp-sticky/ready')
   return `${url}/mcp`
 }
 
 async function start (): Promise<string> {
   const nodes = await startNodes()
-  return proxy === 'nginx' ? startNginx(nodes) : startTraefik(nodes)
+  return proxy === 'nginx' ? startRoundRobin(nodes) : startTraefik(nodes)
 }
 
 async function stop (): Promise<void> {

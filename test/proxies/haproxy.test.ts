@@ -1,30 +1,15 @@
 import t from 'tap'
-import { freePort } from '../fixtures/free-port.ts'
 import { call, inSession, open, send } from '../fixtures/http.ts'
 import { until } from '../fixtures/until.ts'
-import { configurationFor } from './documented-configuration.ts'
 import { startNodes } from './nodes.ts'
-import { startProxy } from './process.ts'
+import { startHaproxy } from './start.ts'
 import { proxySuite } from './suite.ts'
-import type { StartProxy } from './suite.ts'
 
-const start: StartProxy = async (t, nodes) => {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  await startProxy(t, {
-    program: process.env['HAPROXY_BIN'] ?? 'haproxy',
-    configuration: configurationFor('haproxy.cfg', nodes).replace('bind :80', `bind 127.0.0.1:${port}`),
-    args: (_folder, path) => ['-db', '-f', path],
-    url
-  })
-  return url
-}
-
-proxySuite(t, start)
+proxySuite(t, startHaproxy)
 
 t.test('a node that drains leaves the pool and keeps its sessions', async t => {
   const nodes = await startNodes(t)
-  const origin = await start(t, nodes)
+  const origin = await startHaproxy(t, nodes)
   const mcp = `${origin}/mcp`
   const [leaving] = nodes
   let id = ''

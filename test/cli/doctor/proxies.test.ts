@@ -5,13 +5,11 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import { mcpStickyTraefik } from '../../../lib/traefik/index.ts'
-import { freePort } from '../../fixtures/free-port.ts'
 import { startCluster } from '../../fixtures/cluster.ts'
 import { startRedis } from '../../fixtures/redis.ts'
 import { startTraefik } from '../../fixtures/traefik.ts'
 import { until } from '../../fixtures/until.ts'
-import { configurationFor } from '../../proxies/documented-configuration.ts'
-import { startProxy } from '../../proxies/process.ts'
+import { documentedNginx, startHaproxy, startNginx } from '../../proxies/start.ts'
 import { examined, HEARTBEAT, having } from './setup.ts'
 import type { Row } from './setup.ts'
 
@@ -25,28 +23,9 @@ const nodes = (await startCluster(t, redis, ['a', 'b', 'c'], { node: { heartbeat
   }
 })).map(({ url }) => ({ url: new URL(url).origin }))
 
-async function startNginx (t: Test, change: (configuration: string) => string = text => text): Promise<string> {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  await startProxy(t, {
-    program: process.env['NGINX_BIN'] ?? 'nginx',
-    configuration: change(configurationFor('nginx.conf', nodes).replace('listen 80;', `listen 127.0.0.1:${port};`)),
-    args: (folder, path) => ['-c', path, '-e', 'stderr', '-g', `daemon off; pid ${join(folder, 'pid')};`],
-    url
-  })
-  return url
-}
-
-async function startHaproxy (t: Test): Promise<string> {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  await startProxy(t, {
-    program: process.env['HAPROXY_BIN'] ?? 'haproxy',
-    configuration: configurationFor('haproxy.cfg', nodes).replace('bind :80', `bind 127.0.0.1:${port}`),
-    args: (_folder, path) => ['-db', '-f', path],
-    url
-  })
-  return url
+/** As docs/proxies has it, with a change. */
+function nginx (t: Test, change: (configuration: string) => string = text => text): Promise<string> {
+  return startNginx(t, port => change(documentedNginx(nodes)(port)))
 }
 
 async function finds (t: Test, origin: string, checks: string[]): Promise<void> {
@@ -71,12 +50,12 @@ t.test('Traefik with the nodes\' own document, over TLS, by the command itself',
   t.match(rows.find(({ check }) => check === 'pings-with-cookies'), { verdict: 'ok', saw: /_mcp_backend$/ })
 })
 
-t.test('nginx as documented', async t => finds(t, await startNginx(t), []))
-t.test('HAProxy as documented', async t => finds(t, await startHaproxy(t), []))
+t.test('nginx as documented', async t => finds(t, await nginx(t), []))
+t.test('HAProxy as documented', async t => finds(t, await startHaproxy(t, nodes), []))
 
 // It speaks HTTP/1.0 to servers unless it is told otherwise, and holds what has no chunks until it has 4 KiB of it.
-t.test('nginx that buffers', async t => finds(t, await startNginx(t, text => text.replace('proxy_http_version 1.1;', '').replace('proxy_buffering off;', 'proxy_ignore_headers X-Accel-Buffering;')), ['events']))
-t.test('nginx with its own limit of bodies', async t => finds(t, await startNginx(t, text => text.replace('client_max_body_size 5m;', '')), ['body-4m']))
-t.test('nginx with pages of its own', async t => finds(t, await startNginx(t, text => text.replace('proxy_buffering off;', 'proxy_buffering off; proxy_intercept_errors on; error_page 404 /none;').replace('location / {', 'location = /none { internal; return 404; }\n    location / {')), ['stale-ids']))
-t.test('nginx that keeps the internal paths open', async t => finds(t, await startNginx(t, text => text.replace(/location \^~ \/mcp-sticky\/ \{[^}]*\}/, '')), ['internal-paths']))
-t.test('nginx that takes no DELETE', async t => finds(t, await startNginx(t, text => text.replace('proxy_buffering off;', 'proxy_buffering off; limit_except GET POST { deny all; }')), ['delete']))
+t.test('nginx that buffers', async t => finds(t, await nginx(t, text => text.replace('proxy_http_version 1.1;', '').replace('proxy_buffering off;', 'proxy_ignore_headers X-Accel-Buffering;')), ['events']))
+t.test('nginx with its own limit of bodies', async t => finds(t, await nginx(t, text => text.replace('client_max_body_size 5m;', '')), ['body-4m']))
+t.test('nginx with pages of its own', async t => finds(t, await nginx(t, text => text.replace('proxy_buffering off;', 'proxy_buffering off; proxy_intercept_errors on; error_page 404 /none;').replace('location / {', 'location = /none { internal; return 404; }\n    location / {')), ['stale-ids']))
+t.test('nginx that keeps the internal paths open', async t => finds(t, await nginx(t, text => text.replace(/location \^~ \/mcp-sticky\/ \{[^}]*\}/, '')), ['internal-paths']))
+t.test('nginx that takes no DELETE', async t => finds(t, await nginx(t, text => text.replace('proxy_buffering off;', 'proxy_buffering off; limit_except GET POST { deny all; }')), ['delete']))
