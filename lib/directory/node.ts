@@ -32,6 +32,11 @@ export interface NodeIdentity {
   reached?: boolean
 }
 
+/** The incarnation whose epoch this is. */
+export function incarnationOf (epoch: string): string {
+  return epoch.slice(0, epoch.lastIndexOf('.'))
+}
+
 /** A live node, as the directory knows it. */
 export interface NodeStatus {
   id: string

@@ -1,11 +1,9 @@
 import type { Attributes } from '@opentelemetry/api'
-import { askedFor, OTHER } from '../events/asked-for.ts'
+import { askedFor, nameIn, OTHER } from '../events/asked-for.ts'
 
 /** Characters of what clients and servers may write as they like. */
 const ID = 64
 const TEXT = 256
-/** What the name of a prompt may be, to be told: as that of a tool. */
-const NAME = /^[\w./-]{1,128}$/
 
 /** What spans are told of a message of JSON-RPC. */
 export interface Asked {
@@ -19,11 +17,10 @@ export interface Asked {
 export function askedOf (message: object | undefined): Asked {
   const { method = OTHER, tool } = askedFor(message)
   const { id, params } = (message ?? {}) as { id?: unknown, params?: { name?: unknown } | null }
-  const name = method === 'prompts/get' ? params?.name : undefined
   return {
     method,
     tool,
-    prompt: typeof name === 'string' && NAME.test(name) ? name : undefined,
+    prompt: method === 'prompts/get' ? nameIn(params) : undefined,
     id: id === undefined || id === null ? undefined : short(String(id), ID)
   }
 }

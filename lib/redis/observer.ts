@@ -3,14 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { BEATS } from '../beats.ts'
 import { find, whereaboutsOf } from '../directory/find.ts'
 import type { Finding } from '../directory/find.ts'
-import { newIdentity } from '../directory/node.ts'
+import { incarnationOf, newIdentity } from '../directory/node.ts'
 import type { NodeStatus } from '../directory/node.ts'
 import type { RedisClient } from './client.ts'
 import { locate } from './finding/locate.ts'
 import { listPage } from './finding/listing.ts'
 import type { Page } from './finding/listing.ts'
 import { orUnavailable, unavailable } from './link/unavailable.ts'
-import { CloseSet, lookEntry, wishEntry } from './nodes/close-set.ts'
+import { CloseSet, wishEntry } from './nodes/close-set.ts'
 import type { Wish } from './nodes/close-set.ts'
 import { readAnswers } from './nodes/looks.ts'
 import type { Answered } from './nodes/looks.ts'
@@ -68,7 +68,7 @@ export async function observe ({ client, keyPrefix }: { client: RedisClient, key
 
   const whereIs = async (id: string) => whereaboutsOf(await orUnavailable(locate(parts, id, { fresh: true, discarding: false, closing: [] })))
 
-  const wish = (what: Wish, { id, epoch }: Pick<NodeState, 'id' | 'epoch'>) => orUnavailable(new CloseSet(link, keys, id).add(wishEntry(what, epoch)))
+  const wish = (what: Wish, { id, epoch }: Pick<NodeState, 'id' | 'epoch'>, of = incarnationOf(epoch)) => orUnavailable(new CloseSet(link, keys, id).add(wishEntry(what, of)))
 
   return {
     async nodes () {
@@ -97,7 +97,7 @@ export async function observe ({ client, keyPrefix }: { client: RedisClient, key
     async look () {
       const nodes = (await orUnavailable(liveNodes(parts, false))).map(([node]) => node)
       const token = randomBytes(9).toString('base64url')
-      await Promise.all(nodes.map(({ id }) => orUnavailable(new CloseSet(link, keys, id).add(lookEntry(token)))))
+      await Promise.all(nodes.map(node => wish('look', node, token)))
       const end = performance.now() + LOOKING + BEATS.place * Math.max(0, ...nodes.map(({ heartbeat }) => heartbeat))
       for (;;) {
         const answers = await orUnavailable(readAnswers(link, keys, unreadable, token))

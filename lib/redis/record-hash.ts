@@ -1,5 +1,6 @@
 import { FORMAT, OLDEST_READER } from '../format.ts'
 import { adoptionPause } from '../directory/adoption-pauses.ts'
+import { incarnationOf } from '../directory/node.ts'
 import type { NodeIdentity } from '../directory/node.ts'
 import type { NewRecord, OwnerFacts, Replay, SessionRecord } from '../directory/record.ts'
 import { json } from './json.ts'
@@ -78,7 +79,7 @@ export function ownerFields ({ incarnation, url, reached }: Pick<NodeIdentity, '
 
 /** The same of a record that is given back to its owner. */
 export function formerOwnerFields ({ epoch, url, owner, reader }: Pick<SessionRecord, 'epoch' | 'url' | 'owner' | 'reader'>): string[] {
-  const said = owner === undefined ? '' : `${epoch.slice(0, epoch.lastIndexOf('.'))} ${owner.format} ${owner.reached ? 1 : 0}`
+  const said = owner === undefined ? '' : `${incarnationOf(epoch)} ${owner.format} ${owner.reached ? 1 : 0}`
   return ['url', url ?? '', 'owner', said, 'reader', reader === undefined ? '' : String(reader)]
 }
 

@@ -1,7 +1,7 @@
 import type { DirectoryReadings } from '../counters.ts'
 import { tagOf } from '../session-id.ts'
 import type { LocalNode, Location, SessionDirectory } from '../directory/directory.ts'
-import type { NodeStatus } from '../directory/node.ts'
+import { incarnationOf, type NodeStatus } from '../directory/node.ts'
 import type { NewRecord, SessionRecord } from '../directory/record.ts'
 import type { Peer } from '../directory/tag-table.ts'
 import { mayRemove, type Remover } from '../directory/remover.ts'
@@ -13,7 +13,7 @@ import { RecordKeeper, type Reclaimed } from './keeping/record-keeper.ts'
 import { warnOfEviction } from './link/eviction.ts'
 import { orUnavailable, unavailable } from './link/unavailable.ts'
 import type { RedisTrails } from './keeping/trails.ts'
-import { isWish } from './nodes/close-set.ts'
+import { readWish } from './nodes/close-set.ts'
 import type { Load } from './nodes/loads.ts'
 import type { NodeState } from './nodes/node-state.ts'
 import { OwnKeys } from './nodes/own-keys.ts'
@@ -168,7 +168,7 @@ class RedisDirectory implements SessionDirectory {
 
   async closing (): Promise<string[]> {
     let ids: string[] = []
-    await within(CLOSING_BOUND, this.#parts.closeSet.tryRead().then(read => { ids = (read ?? []).filter(id => !isWish(id)) }))
+    await within(CLOSING_BOUND, this.#parts.closeSet.tryRead().then(read => { ids = (read ?? []).filter(id => readWish(id) === undefined) }))
     return ids
   }
 
@@ -244,5 +244,5 @@ class RedisDirectory implements SessionDirectory {
 
 function peerOf (node: NodeState, load: Load | undefined): Peer {
   const { epoch, started, tags } = node
-  return { ...statusOf(node, load), incarnation: epoch.slice(0, epoch.lastIndexOf('.')), started, tags, tagged: load?.tags ?? {} }
+  return { ...statusOf(node, load), incarnation: incarnationOf(epoch), started, tags, tagged: load?.tags ?? {} }
 }

@@ -10,7 +10,7 @@ import type { Log } from './link/availability.ts'
 import type { RedisTrails } from './keeping/trails.ts'
 import type { Link } from './link/link.ts'
 import type { Keys } from './keys.ts'
-import { isWish, lookToken, wishOf } from './nodes/close-set.ts'
+import { readWish } from './nodes/close-set.ts'
 import type { CloseSet } from './nodes/close-set.ts'
 import type { Doubt } from '../shared-directory/doubt.ts'
 import { Heartbeat } from './nodes/heartbeat.ts'
@@ -154,8 +154,9 @@ export class Upkeep {
   #onBeat ({ gone, closed }: { gone: boolean, closed: string[] }): void {
     const { node: { epoch }, keeper, removals, doubt } = this.#parts
     for (const entry of closed) {
-      if (isWish(entry)) this.#grant(entry, epoch)
-      else this.endClosed(entry)
+      const wished = readWish(entry)
+      if (wished === undefined) this.endClosed(entry)
+      else this.#grant(wished)
     }
     if (epoch !== this.#epoch) {
       this.#epoch = epoch
@@ -166,14 +167,13 @@ export class Upkeep {
     this.recheck()
   }
 
-  /** Does what an operator wishes, if it was meant for this incarnation. */
-  #grant (entry: string, epoch: string): void {
-    const { local, liveEvents, failures } = this.#parts
-    const token = lookToken(entry)
-    const wish = wishOf(entry, epoch)
-    if (token !== undefined) this.#look(token).catch(err => failures.failed(err))
+  /** Does what an operator wishes, if it is meant for this incarnation. */
+  #grant ({ wish, of }: { wish: string, of: string }): void {
+    const { node: { incarnation }, local, liveEvents, failures } = this.#parts
+    if (wish === 'look') this.#look(of).catch(err => failures.failed(err))
+    else if (of !== incarnation) return
     else if (wish === 'drain') local.drainAsked()
-    else if (wish !== undefined) liveEvents.asked(wish === 'calls')
+    else if (wish === 'events' || wish === 'calls') liveEvents.asked(wish === 'calls')
   }
 
   /** Somebody asked what this node sees of the others. */

@@ -64,7 +64,7 @@ async function everything (t: TestLike, connected: () => Redis): Promise<void> {
   await events.forget()
   // Somebody watches.
   const closeSet = new CloseSet(link, keys, a.node.identity.id)
-  await closeSet.add(wishEntry('events', a.node.identity.epoch))
+  await closeSet.add(wishEntry('events', a.node.identity.incarnation))
   await until('the node has heard of it', async () => (await closeSet.read()).length === 0)
   link.stop()
   store.stop()

@@ -7,36 +7,19 @@ import type { Unreadable } from '../link/unreadable.ts'
 const LIFE = 24 * 3600 * 1000
 const BATCH = 1000
 
-/** What an operator asks of a node: to drain, to tell its events for a while, or those of every call too. */
-export type Wish = typeof WISHES[number]
-const WISHES = ['drain', 'events', 'calls'] as const
+/** What an operator asks of a node: to drain, to tell its events for a while, or those of every call too, or to look at the others. */
+export type Wish = 'drain' | 'events' | 'calls' | 'look'
 
-/** The entry, which is no id of a session, that asks the incarnation of this epoch for something. One that has started since is not meant. */
-export function wishEntry (wish: Wish, epoch: string): string {
-  return `*${wish} ${epoch.slice(0, epoch.lastIndexOf('.'))}`
+/** The entry, which is no id of a session, that asks for something. `of`: the incarnation that is meant, for `look` the token by which who asks knows the answer. */
+export function wishEntry (wish: Wish, of: string): string {
+  return `*${wish} ${of}`
 }
 
-/** Whether an entry is a wish: of whatever incarnation, and also one that only newer nodes know. */
-export function isWish (entry: string): boolean {
-  return entry.startsWith('*')
-}
-
-/** What an entry wishes of the incarnation of this epoch; undefined: nothing. */
-export function wishOf (entry: string, epoch: string): Wish | undefined {
-  return WISHES.find(wish => entry === wishEntry(wish, epoch))
-}
-
-/** What asks for a look at the others. */
-const LOOK = '*look '
-
-/** The entry that asks a node to look at the others. `token`: by which who asked knows the answer. */
-export function lookEntry (token: string): string {
-  return LOOK + token
-}
-
-/** The token of an entry that asks a node to look. */
-export function lookToken (entry: string): string | undefined {
-  return entry.startsWith(LOOK) ? entry.slice(LOOK.length) : undefined
+/** What an entry asks for, which may be something that only newer nodes know. Undefined: it is the id of a session. */
+export function readWish (entry: string): { wish: string, of: string } | undefined {
+  if (!entry.startsWith('*')) return undefined
+  const space = entry.indexOf(' ')
+  return { wish: entry.slice(1, space), of: entry.slice(space + 1) }
 }
 
 /** A node's close set: ids of sessions that somebody asked to end, on another node, and what operators wish of the node. */
