@@ -35,7 +35,7 @@ const allowed: Record<string, string[]> = {
   routes: ['affinity', 'sessions', 'stateless', 'directory', 'events', 'transport', 'security', 'http', ...leaves],
   redis: ['directory', 'events', 'shared-directory', 'transport', 'bounds', ...leaves],
   shutdown: ['sessions', 'events', 'http', 'bounds', ...leaves],
-  cli: ['redis', 'directory', 'traefik', 'http', ...leaves],
+  cli: ['redis', 'directory', 'stateless', 'traefik', 'http', ...leaves],
   traefik: ['sessions', 'directory', 'http', ...leaves],
   metrics: ['sessions', 'events', 'http', ...leaves],
   otel: ['metrics', 'sessions', 'events', ...leaves],

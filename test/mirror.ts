@@ -53,6 +53,7 @@ export const PROVEN_BY: Readonly<Record<string, readonly string[]>> = {
   'http/between-nodes.ts': ['affinity/evidence/owner-question.test.ts', 'upgrade/format-0.test.ts'],
 
   'metrics/client.ts': ['packed.test.ts'],
+  'metrics/peer.ts': ['packed.test.ts'],
 
   'otel/api.ts': ['packed.test.ts'],
 

@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client'
-import { PeerMissingError } from '../errors.ts'
+import { peer } from './peer.ts'
 
 export type PromClient = typeof import('prom-client')
 
@@ -13,11 +13,6 @@ export interface Maker {
  * prom-client, which is installed by whoever wants metrics.
  * @throws PeerMissingError where it is not
  */
-export async function promClient (): Promise<PromClient> {
-  try {
-    return await import('prom-client')
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause
-    throw new PeerMissingError('fastify-mcp-sticky/metrics', 'prom-client', { cause })
-  }
+export function promClient (): Promise<PromClient> {
+  return peer('fastify-mcp-sticky/metrics', 'prom-client', import('prom-client'))
 }

@@ -170,10 +170,10 @@ export class Upkeep {
   /** Does what an operator wishes, if it is meant for this incarnation. */
   #grant ({ wish, of }: { wish: string, of: string }): void {
     const { node: { incarnation }, local, liveEvents, failures } = this.#parts
+    const meant = of === incarnation
     if (wish === 'look') this.#look(of).catch(err => failures.failed(err))
-    else if (of !== incarnation) return
-    else if (wish === 'drain') local.drainAsked()
-    else if (wish === 'events' || wish === 'calls') liveEvents.asked(wish === 'calls')
+    else if (meant && wish === 'drain') local.drainAsked()
+    else if (meant && (wish === 'events' || wish === 'calls')) liveEvents.asked(wish === 'calls')
   }
 
   /** Somebody asked what this node sees of the others. */

@@ -118,7 +118,7 @@ export class Endpoint {
 
   /** A request in the session that is looked at. */
   inSession (asked: Asked): Promise<Answer> {
-    return this.ask({ ...asked, headers: { 'mcp-session-id': this.session!, 'mcp-protocol-version': REVISION, ...asked.headers } })
+    return this.ask({ ...asked, headers: { ...inSession(this.session!), ...asked.headers } })
   }
 
   ping (asked: Asked = {}): Promise<Answer> {
@@ -137,7 +137,7 @@ export class Endpoint {
 
   /** Ends a session. */
   async delete (id: string, signal?: AbortSignal): Promise<Answer> {
-    const answer = await this.ask({ method: 'DELETE', headers: { 'mcp-session-id': id, 'mcp-protocol-version': REVISION }, ...signal && { signal } })
+    const answer = await this.ask({ method: 'DELETE', headers: inSession(id), ...signal && { signal } })
     if (answer.status < 300) this.#open.delete(id)
     return answer
   }
@@ -153,6 +153,11 @@ export class Endpoint {
       if (name !== undefined) this.#cookies.set(name, value!)
     }
   }
+}
+
+/** The header fields of a request in a session. */
+export function inSession (id: string): Headers {
+  return { 'mcp-session-id': id, 'mcp-protocol-version': REVISION }
 }
 
 /** An answer in a few words, without anything of its body but our own reason. */

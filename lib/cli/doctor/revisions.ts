@@ -1,3 +1,4 @@
+import { META, REVISION } from '../../stateless/revision.ts'
 import { failed, ok } from './check.ts'
 import type { Check } from './check.ts'
 import { words } from './endpoint.ts'
@@ -5,11 +6,6 @@ import type { Endpoint } from './endpoint.ts'
 import { withoutSession } from './session.ts'
 
 const WITH_SESSIONS = ['2025-11-25', '2025-06-18', '2025-03-26']
-const WITHOUT = '2026-07-28'
-const META = {
-  'io.modelcontextprotocol/protocolVersion': WITHOUT,
-  'io.modelcontextprotocol/clientCapabilities': {}
-}
 
 export const revisions: Check<Endpoint> = {
   name: 'revisions',
@@ -31,8 +27,8 @@ export const revisions: Check<Endpoint> = {
     }
     if (served.length === 0) return failed('none with sessions')
     const discover = await endpoint.ask({
-      body: { jsonrpc: '2.0', id: 1, method: 'server/discover', params: { _meta: META } },
-      headers: { 'mcp-protocol-version': WITHOUT, 'mcp-method': 'server/discover' },
+      body: { jsonrpc: '2.0', id: 1, method: 'server/discover', params: { _meta: { [META.version]: REVISION, [META.capabilities]: {} } } },
+      headers: { 'mcp-protocol-version': REVISION, 'mcp-method': 'server/discover' },
       signal
     })
     const versions: unknown = discover.json?.result?.supportedVersions

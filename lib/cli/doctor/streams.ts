@@ -1,6 +1,7 @@
 import { failed, ok } from './check.ts'
 import type { Check, Seen } from './check.ts'
 import { withoutSession } from './session.ts'
+import { inSession } from './endpoint.ts'
 import type { Endpoint } from './endpoint.ts'
 
 /** Milliseconds between two signs of life, at most: proxies give up after 60 s. */
@@ -19,7 +20,7 @@ interface Watched { status: number, type: string, encoding: string, came: number
 
 /** Opens the stream of GET, and watches it until `enough`, or for so many milliseconds. */
 async function watch (endpoint: Endpoint, signal: AbortSignal, time: number, enough: (came: number) => boolean): Promise<Watched> {
-  const headers = { accept: 'text/event-stream', 'accept-encoding': 'gzip, deflate, br', 'mcp-session-id': endpoint.session!, 'mcp-protocol-version': '2025-11-25' }
+  const headers = { accept: 'text/event-stream', 'accept-encoding': 'gzip, deflate, br', ...inSession(endpoint.session!) }
   const begun = performance.now()
   // Not AbortSignal.any with a timeout: Node 20 may collect that as garbage before it fires.
   const late = new AbortController()
